@@ -1,0 +1,115 @@
+/** Opens one CAPSTAN_HOME: store, key, vault, engine and worker, without any outside system or door. */
+import { readFileSync } from 'node:fs';
+import { eq } from 'drizzle-orm';
+import { systemClock } from './clock.ts';
+import { type Catalog, createCatalog } from './engine/catalog.ts';
+import { createEngine, type Engine } from './engine/engine.ts';
+import type { Clock, ContractLike, Hands, SchemaLike, Store, Vault } from './engine/ports.ts';
+import type { WorkflowLike } from './engine/registration.ts';
+import { createWorker, type Worker } from './engine/worker.ts';
+import type { Logger } from './log.ts';
+import type { Scrubber } from './scrub.ts';
+import { createCrypto } from './store/crypto.ts';
+import { type Home, type HomeKey, openKey, prepareHome } from './store/home.ts';
+import { joinWorkers } from './store/ownership.ts';
+import { createRegistry, type Registry } from './store/registry.ts';
+import { type Connection, openDatabase } from './store/sqlite/database.ts';
+import { migrate } from './store/sqlite/migrate.ts';
+import { meta } from './store/sqlite/schema.ts';
+import { createStore } from './store/sqlite/store.ts';
+import { createVault } from './store/vault.ts';
+import { createWakes } from './store/wakes.ts';
+
+export type DeskOptions = {
+  home: string;
+  workflows: readonly WorkflowLike[];
+  contracts: Record<string, ContractLike>;
+  /** Called once with what effects may use. */
+  hands: (tools: { vault: Vault; registry: Registry; clock: Clock }) => Hands;
+  toJsonSchema: (schema: SchemaLike) => unknown;
+  log: Logger;
+  scrubber: Scrubber;
+  readVariable: (name: string) => string | undefined;
+  clock?: Clock;
+  /** For tests that break a port on purpose. */
+  wrapStore?: (store: Store) => Store;
+};
+
+export type Desk = {
+  home: Home;
+  engine: Engine;
+  worker: Worker;
+  catalog: Catalog;
+  registry: Registry;
+  vault: Vault;
+  store: Store;
+  /** Leaves the workers and closes the store; stop the worker first. */
+  close(): void;
+};
+
+/** Throws the errors of home, key, migration and registration; a half-open desk is closed again. */
+export async function openDesk(options: DeskOptions): Promise<Desk> {
+  const { log, scrubber, clock = systemClock } = options;
+  const home = prepareHome(options.home);
+  const version = await migrate(home.database, home.migrationLock);
+  const connection = openDatabase(home.database, version);
+  try {
+    const key = await agreeOnKey(connection, home);
+    const vault = createVault({
+      connection,
+      key,
+      artifactFolder: home.artifacts,
+      scrubber,
+      now: clock.now,
+      readVariable: options.readVariable,
+      readSecretFile: (path) => readFileSync(path, 'utf8').replace(/\r?\n$/, ''),
+    });
+    const registry = createRegistry(connection, clock.now);
+    const store = (options.wrapStore ?? ((inner: Store) => inner))(createStore(connection));
+    const crypto = createCrypto(key, clock.now);
+    const hands = options.hands({ vault, registry, clock });
+    const catalog = createCatalog({
+      workflows: options.workflows,
+      contracts: options.contracts,
+      hands,
+      crypto,
+      toJsonSchema: options.toJsonSchema,
+    });
+    for (const definition of catalog.list()) {
+      await store.registerDefinition({
+        workflow: definition.name,
+        hash: definition.hash,
+        config: JSON.parse(JSON.stringify(definition.machine.config)),
+        revision: definition.revision,
+      });
+    }
+    const wakes = createWakes(home.wake, clock.now);
+    const ownership = joinWorkers(home.workers);
+    const deps = { store, vault, hands, catalog, clock, crypto, log, wakes, ownership };
+    return {
+      home,
+      engine: createEngine(deps),
+      worker: createWorker(deps),
+      catalog,
+      registry,
+      vault,
+      store,
+      close() {
+        wakes.close();
+        ownership.leave();
+        connection.close();
+      },
+    };
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+/** The database remembers its key id from the first start on (S1). */
+async function agreeOnKey(connection: Connection, home: Home): Promise<HomeKey> {
+  const known = await connection.read((db) => db.select().from(meta).where(eq(meta.key, 'key_id')).get());
+  const key = openKey(home, known?.value);
+  if (!known) await connection.write((db) => db.insert(meta).values({ key: 'key_id', value: key.id }).onConflictDoNothing().run());
+  return key;
+}

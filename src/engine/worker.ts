@@ -1,0 +1,128 @@
+/**
+ * The worker loop (engine.md E4, T1, L1, L2): take over, fire, roll back, claim, carry out.
+ * Several processes run it on one database; every step is safe to be taken by any of them.
+ */
+import { toRecord } from '../errors.ts';
+import { type AttemptDeps, attempt } from './attempt.ts';
+import type { EffectRow, Ownership, TimerRow, Wakes } from './ports.ts';
+import { type RollbackDeps, stepRollback } from './rollback.ts';
+import { fireTimer, settleEffect } from './settle.ts';
+
+export type WorkerDeps = Omit<AttemptDeps, 'settle'> & RollbackDeps & { ownership: Ownership; wakes: Wakes };
+
+export type Worker = {
+  start(): void;
+  /** Stops claiming, aborts what runs and waits at most `graceMs` for it to be given back (L1). */
+  stop(graceMs: number): Promise<void>;
+  /** Resolves when nothing is open here and nothing is due within `quietMs` (L2). */
+  idle(quietMs: number, signal?: AbortSignal): Promise<void>;
+};
+
+const slots = 8;
+const pollMs = 1_000;
+const idleMs = 25;
+const maxSleepMs = 60_000;
+
+export function createWorker(deps: WorkerDeps): Worker {
+  const { store, clock, log, ownership, wakes, catalog, crypto } = deps;
+  const attempts: AttemptDeps = { ...deps, settle: (row, token, settlement) => settleEffect(deps, row, token, settlement) };
+  const inFlight = new Map<string, Promise<void>>();
+  const shutdown = new AbortController();
+  const listeners = new Set<() => void>();
+  let loop: Promise<void> | undefined;
+  let lastTakeOver = Number.NEGATIVE_INFINITY;
+
+  const launch = (row: EffectRow): void => {
+    const done = attempt(attempts, row, shutdown.signal).finally(() => {
+      inFlight.delete(row.key);
+      for (const listener of listeners) listener();
+    });
+    inFlight.set(row.key, done);
+  };
+
+  const takeOver = async (): Promise<void> => {
+    if (clock.now() - lastTakeOver < 100) return;
+    lastTakeOver = clock.now();
+    const owners = (await store.owners()).filter((id) => id !== ownership.id);
+    if (owners.length === 0) return;
+    const dead = await ownership.dead(owners);
+    if (dead.length > 0) log.info({ dead, effects: await store.takeOver(dead) }, 'took over the effects of ended processes');
+  };
+
+  const fireDue = async (): Promise<void> => {
+    for (const timer of await store.dueTimers(clock.now(), 50)) await guarded('timer', timer.timerId, () => fire(timer));
+  };
+  const fire = (timer: TimerRow): Promise<void> => fireTimer(deps, timer);
+
+  const rollbacks = async (): Promise<void> => {
+    for (const runId of await store.rollbacksDue()) await guarded('rollback', runId, () => stepRollback(deps, runId, shutdown.signal));
+  };
+
+  const guarded = async (what: string, id: string, step: () => Promise<void>): Promise<void> => {
+    try {
+      await step();
+    } catch (error) {
+      log.error({ what, id, error: toRecord(error) }, 'a worker step failed and is tried again');
+    }
+  };
+
+  const round = async (): Promise<number> => {
+    await takeOver();
+    await fireDue();
+    await rollbacks();
+    const free = slots - inFlight.size;
+    if (free <= 0 || shutdown.signal.aborted) return 0;
+    const definitions = catalog.list().map((definition) => definition.hash);
+    const rows = await store.claimDue({ worker: ownership.id, now: clock.now(), limit: free, definitions, token: crypto.newToken });
+    for (const row of rows) launch(row);
+    return rows.length;
+  };
+
+  const sleep = async (): Promise<void> => {
+    const next = await store.nextDue().catch(() => undefined);
+    // What is due but was not claimed belongs to a held run or another version: look again, but not at once.
+    const due = next === undefined ? maxSleepMs : Math.max(idleMs, next - clock.now());
+    const over = new AbortController();
+    const wake = () => over.abort();
+    const unsubscribe = wakes.subscribe(wake);
+    listeners.add(wake);
+    shutdown.signal.addEventListener('abort', wake, { once: true });
+    try {
+      await clock.wait(Math.min(due, pollMs, maxSleepMs), over.signal);
+    } finally {
+      unsubscribe();
+      listeners.delete(wake);
+      shutdown.signal.removeEventListener('abort', wake);
+    }
+  };
+
+  const run = async (): Promise<void> => {
+    while (!shutdown.signal.aborted) {
+      let claimed = 0;
+      try {
+        claimed = await round();
+      } catch (error) {
+        log.error({ error: toRecord(error) }, 'the worker could not read the ledger');
+        await clock.wait(pollMs, shutdown.signal);
+      }
+      if (claimed === 0) await sleep();
+    }
+  };
+
+  return {
+    start() {
+      loop ??= run();
+    },
+    async stop(graceMs) {
+      shutdown.abort();
+      await Promise.race([Promise.all([loop, ...inFlight.values()]), clock.wait(graceMs)]);
+    },
+    async idle(quietMs, signal) {
+      while (!signal?.aborted) {
+        const next = await store.nextDue();
+        if (inFlight.size === 0 && (next === undefined || next > clock.now() + quietMs)) return;
+        await sleep();
+      }
+    },
+  };
+}

@@ -1,0 +1,252 @@
+/**
+ * One step, everything or nothing (engine.md C1): version, close (fenced), operations, event, snapshot.
+ * Runs inside BEGIN IMMEDIATE; a conflict throws out of the transaction and becomes the answer.
+ */
+import { and, eq, gt, inArray, isNull, sql } from 'drizzle-orm';
+import type { Change, Closing, Committed, Conflict, LocalWrites } from '../../engine/ports.ts';
+import type { Db } from './database.ts';
+import { openStatuses } from './rows.ts';
+import { approvals, artifacts, checkpoints, effects, events, requests, runs, secrets, targets, timers } from './schema.ts';
+
+class ConflictError extends Error {
+  readonly conflict: Conflict;
+  constructor(conflict: Conflict) {
+    super(conflict);
+    this.conflict = conflict;
+  }
+}
+
+/** Turns a conflict thrown by `applyChange` into the answer; other errors pass. */
+export function toConflict(error: unknown): Committed {
+  if (error instanceof ConflictError) return { ok: false, conflict: error.conflict, version: -1 };
+  throw error;
+}
+
+export function applyChange(db: Db, change: Change): Committed {
+  const { runId, at } = change;
+  const version = change.expect === 'new' ? insertRun(db, change) : expectVersion(db, change);
+  const seq = change.event ? (change.expect === 'new' ? 1 : version + 1) : version;
+  if (change.request) keepRequest(db, change, seq);
+  if (change.consume) consume(db, change.consume.approvalId, seq);
+  if (change.close) close(db, change.close, runId, at, seq);
+  if (change.undone?.length)
+    db.update(effects).set({ status: 'undone', outside: 'undone' }).where(inArray(effects.key, change.undone)).run();
+  if (change.stop) stop(db, runId, change.stop, at);
+  if (change.dropUndo)
+    db.update(effects)
+      .set({ status: 'cancelled', worker: null, token: null, attention: null, settledAt: at })
+      .where(and(eq(effects.runId, runId), eq(effects.kind, 'undo'), inArray(effects.status, openStatuses)))
+      .run();
+  for (const row of change.open ?? []) open(db, row, runId, at);
+  changeTimers(db, change, seq);
+  if (change.event)
+    db.insert(events)
+      .values({ ...change.event, runId, seq, at, state: change.run?.state ?? stateOf(db, runId) })
+      .run();
+  if (change.run || change.event)
+    db.update(runs)
+      .set({ ...change.run, version: seq, updatedAt: at })
+      .where(eq(runs.id, runId))
+      .run();
+  if (change.writes) keepWrites(db, change.writes, runId, seq, at);
+  if (change.voidAfter !== undefined) voidAfter(db, runId, change.voidAfter, at);
+  const openLeft =
+    db
+      .select({ n: sql<number>`count(*)` })
+      .from(effects)
+      .where(and(eq(effects.runId, runId), inArray(effects.status, openStatuses)))
+      .get()?.n ?? 0;
+  if (change.checkpoint && openLeft === 0) keepCheckpoint(db, change.checkpoint, runId, seq, at);
+  return { ok: true, version: seq, settled: openLeft === 0 };
+}
+
+function insertRun(db: Db, change: Change): number {
+  const { create, run, runId, at } = change;
+  if (!create) throw new TypeError('a new run without create');
+  db.insert(runs)
+    .values({
+      ...create,
+      id: runId,
+      phase: run?.phase ?? 'active',
+      version: 1,
+      state: run?.state ?? '',
+      snapshot: run?.snapshot ?? null,
+      createdAt: at,
+      updatedAt: at,
+    })
+    .run();
+  return 1;
+}
+
+function expectVersion(db: Db, change: Change): number {
+  const found = db.select({ version: runs.version }).from(runs).where(eq(runs.id, change.runId)).get();
+  if (!found || found.version !== change.expect) throw new ConflictError('version');
+  return found.version;
+}
+
+function keepRequest(db: Db, change: Change, seq: number): void {
+  const request = change.request;
+  if (!request) return;
+  const done = db
+    .insert(requests)
+    .values({ ...request, runId: change.runId, seq, at: change.at })
+    .onConflictDoNothing()
+    .run();
+  if (done.changes === 0) throw new ConflictError('request');
+}
+
+function consume(db: Db, id: string, seq: number): void {
+  const done = db
+    .update(approvals)
+    .set({ status: 'consumed', consumedSeq: seq })
+    .where(and(eq(approvals.id, id), eq(approvals.status, 'granted')))
+    .run();
+  if (done.changes === 0) throw new ConflictError('approval');
+}
+
+/** Fenced by the token; an empty token means a row that nobody owns (a person's word, B6). */
+function close(db: Db, closing: Closing, runId: string, at: number, seq: number): void {
+  const { settled } = db
+    .update(runs)
+    .set({ settledCount: sql`settled_count + 1` })
+    .where(eq(runs.id, runId))
+    .returning({ settled: runs.settledCount })
+    .get();
+  const fence = closing.token === '' ? isNull(effects.token) : eq(effects.token, closing.token);
+  const done = db
+    .update(effects)
+    .set({
+      status: closing.status,
+      outside: closing.outside,
+      output: closing.output ?? null,
+      error: closing.error ?? null,
+      failing: null,
+      attention: null,
+      progress: null,
+      worker: null,
+      token: null,
+      settledAt: at,
+      settledSeq: settled,
+    })
+    .where(and(eq(effects.key, closing.key), fence, inArray(effects.status, openStatuses)))
+    .run();
+  if (done.changes === 0) throw new ConflictError('token');
+  if (closing.writes) keepWrites(db, closing.writes, runId, seq, at);
+}
+
+/** Clean intents end at once; what may be outside is drained by a probe; what runs is asked to stop (C1, E7, B2a). */
+function stop(db: Db, runId: string, what: string[] | '*', at: number): void {
+  if (what.length === 0) return;
+  const which = and(
+    eq(effects.runId, runId),
+    eq(effects.kind, 'do'),
+    inArray(effects.status, openStatuses),
+    what === '*' ? undefined : inArray(effects.invokeId, what),
+  );
+  db.update(effects)
+    .set({ status: 'cancelled', attention: null, settledAt: at })
+    .where(and(which, eq(effects.status, 'intent'), inArray(effects.outside, ['untouched', 'absent'])))
+    .run();
+  db.update(effects).set({ status: 'cancelling', attention: null, notBefore: 0 }).where(which).run();
+}
+
+function open(db: Db, row: NonNullable<Change['open']>[number], runId: string, at: number): void {
+  const fresh = { ...row, runId, status: 'intent' as const, outside: 'untouched' as const, createdAt: at };
+  db.insert(effects)
+    .values(fresh)
+    // Only an undo can come again: a rollback that was abandoned and asked for anew.
+    .onConflictDoUpdate({
+      target: effects.key,
+      set: {
+        status: 'intent',
+        entrySeq: row.entrySeq,
+        attempt: 0,
+        probes: 0,
+        notBefore: 0,
+        startedAt: null,
+        attention: null,
+        failing: null,
+        error: null,
+      },
+      setWhere: eq(effects.kind, 'undo'),
+    })
+    .run();
+}
+
+function changeTimers(db: Db, change: Change, seq: number): void {
+  const { runId } = change;
+  if (change.fired) {
+    const gone = db
+      .delete(timers)
+      .where(and(eq(timers.runId, runId), eq(timers.timerId, change.fired.timerId), eq(timers.armedSeq, change.fired.armedSeq)))
+      .run();
+    if (gone.changes === 0) throw new ConflictError('timer');
+  }
+  if (change.disarm === '*') db.delete(timers).where(eq(timers.runId, runId)).run();
+  else if (change.disarm?.length)
+    db.delete(timers)
+      .where(and(eq(timers.runId, runId), inArray(timers.timerId, change.disarm)))
+      .run();
+  for (const timer of change.arm ?? []) {
+    const row = { ...timer, runId, armedSeq: seq };
+    db.insert(timers)
+      .values(row)
+      .onConflictDoUpdate({ target: [timers.runId, timers.timerId], set: row })
+      .run();
+  }
+}
+
+function stateOf(db: Db, runId: string): string {
+  return db.select({ state: runs.state }).from(runs).where(eq(runs.id, runId)).get()?.state ?? '';
+}
+
+function keepWrites(db: Db, writes: LocalWrites, runId: string, seq: number, at: number): void {
+  for (const secret of writes.secrets) {
+    db.insert(secrets)
+      .values({
+        ...secret,
+        nonce: Buffer.from(secret.nonce),
+        ciphertext: Buffer.from(secret.ciphertext),
+        runId,
+        madeSeq: seq,
+        createdAt: at,
+      })
+      .onConflictDoNothing()
+      .run();
+  }
+  for (const artifact of writes.artifacts)
+    db.insert(artifacts)
+      .values({ ...artifact, status: 'stored', runId, createdAt: at })
+      .onConflictDoUpdate({ target: artifacts.id, set: { status: 'stored', runId } })
+      .run();
+  for (const target of writes.targets)
+    db.insert(targets)
+      .values({ ...target, createdAt: at })
+      .onConflictDoUpdate({ target: targets.name, set: target })
+      .run();
+}
+
+/** B3, S5: what lies between is void; secrets are retired, never deleted. */
+function voidAfter(db: Db, runId: string, to: number, at: number): void {
+  db.update(checkpoints)
+    .set({ voided: true })
+    .where(and(eq(checkpoints.runId, runId), gt(checkpoints.seq, to)))
+    .run();
+  db.update(approvals)
+    .set({ status: 'void' })
+    .where(and(eq(approvals.runId, runId), inArray(approvals.status, ['requested', 'granted'])))
+    .run();
+  db.update(secrets)
+    .set({ retiredAt: at })
+    .where(and(eq(secrets.runId, runId), gt(secrets.madeSeq, to), isNull(secrets.retiredAt)))
+    .run();
+}
+
+function keepCheckpoint(db: Db, checkpoint: NonNullable<Change['checkpoint']>, runId: string, seq: number, at: number): void {
+  const armed = db.select().from(timers).where(eq(timers.runId, runId)).all();
+  const left = armed.map(({ timerId, dueAt, event }) => ({ timerId, leftMs: Math.max(0, dueAt - at), event }));
+  db.insert(checkpoints)
+    .values({ ...checkpoint, runId, seq, timers: left, at })
+    .onConflictDoNothing()
+    .run();
+}

@@ -1,0 +1,129 @@
+/**
+ * The one opener of the store's database (engine.md D1-D3). Invariants:
+ * D1 WAL, synchronous FULL and foreign keys are set and asserted on every connection; the driver waits 30 ms, the rest is asynchronous.
+ * D2 No iterator or read transaction lives across an await: every statement here is synchronous.
+ * D3 Each write transaction checks the schema version and stops when it moved.
+ */
+import Database from 'better-sqlite3';
+import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3';
+import { AppError } from '../../errors.ts';
+import * as schema from './schema.ts';
+
+export type Db = BetterSQLite3Database<typeof schema>;
+export type Sqlite = Database.Database;
+
+export type Connection = {
+  db: Db;
+  sqlite: Sqlite;
+  /** BEGIN IMMEDIATE; a busy database is tried again with jitter for 10 s, then STORE_BUSY (C2, D1). */
+  write<T>(body: (db: Db) => T): Promise<T>;
+  read<T>(body: (db: Db) => T): Promise<T>;
+  close(): void;
+};
+
+const patienceMs = 10_000;
+
+/** Opens and checks a connection. Throws STORE_DAMAGED, STORE_UNREADABLE. `schemaVersion` is asserted in every write when given. */
+export function openDatabase(path: string, schemaVersion?: number): Connection {
+  const sqlite = openSqlite(path);
+  const db = drizzle(sqlite, { schema });
+  return {
+    db,
+    sqlite,
+    write: (body) =>
+      patiently(() =>
+        sqlite
+          .transaction(() => {
+            if (schemaVersion !== undefined) assertVersion(sqlite, schemaVersion);
+            return body(db);
+          })
+          .immediate(),
+      ),
+    read: (body) => patiently(() => body(db)),
+    close: () => sqlite.close(),
+  };
+}
+
+function openSqlite(path: string): Sqlite {
+  try {
+    const sqlite = new Database(path, { timeout: 5_000 }); // opening may wait; working may not (D1)
+    sqlite.pragma('journal_mode = WAL');
+    sqlite.pragma('synchronous = FULL');
+    sqlite.pragma('foreign_keys = ON');
+    sqlite.pragma('journal_size_limit = 1048576');
+    sqlite.pragma('busy_timeout = 30');
+    const [mode, level] = [sqlite.pragma('journal_mode', { simple: true }), sqlite.pragma('synchronous', { simple: true })];
+    if (mode !== 'wal' || level !== 2)
+      throw new AppError('STORE_UNSAFE', {
+        message: `The database ${path} refuses WAL or full synchronisation.`,
+        fix: 'Put CAPSTAN_HOME on a local disk.',
+      });
+    return sqlite;
+  } catch (error) {
+    throw toStoreError(error, path);
+  }
+}
+
+function assertVersion(sqlite: Sqlite, expected: number): void {
+  const found = sqlite.pragma('user_version', { simple: true });
+  if (found !== expected) {
+    throw new AppError('UPGRADED_RESTART', {
+      message: `Another version of Capstan has upgraded the store to ${String(found)}; this process knows ${expected}.`,
+      fix: 'Restart this process with the newer version.',
+      retry: 'ask',
+    });
+  }
+}
+
+async function patiently<T>(body: () => T): Promise<T> {
+  const until = Date.now() + patienceMs;
+  for (let tries = 0; ; tries++) {
+    try {
+      return body();
+    } catch (error) {
+      if (!isBusy(error) || Date.now() > until) throw toStoreError(error, 'the store');
+      await new Promise((resolve) => setTimeout(resolve, 1 + Math.random() * Math.min(100, 2 ** tries)));
+    }
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Database.SqliteError ? error.code : '';
+}
+
+export function isBusy(error: unknown): boolean {
+  return codeOf(error).startsWith('SQLITE_BUSY') || codeOf(error) === 'SQLITE_LOCKED';
+}
+
+/** SQLite's own errors with a sentence and a next step; anything else passes. */
+export function toStoreError(error: unknown, where: string): unknown {
+  const code = codeOf(error);
+  const cause = error;
+  if (isBusy(error))
+    return new AppError('STORE_BUSY', {
+      message: `The store was locked by other processes for ${patienceMs / 1000} s.`,
+      fix: 'Try again; look for a stuck process with capstan check.',
+      retry: 'later',
+      cause,
+    });
+  if (code === 'SQLITE_FULL' || code.startsWith('SQLITE_IOERR'))
+    return new AppError('DISK_FULL', {
+      message: `The disk that holds ${where} is full or fails (${code}).`,
+      fix: 'Free some space; nothing was lost, the run goes on where it was.',
+      retry: 'later',
+      cause,
+    });
+  if (code === 'SQLITE_READONLY' || code === 'SQLITE_CANTOPEN' || code === 'SQLITE_PERM')
+    return new AppError('STORE_UNREADABLE', {
+      message: `The database ${where} cannot be opened for writing (${code}).`,
+      fix: 'Check the owner and mode of CAPSTAN_HOME.',
+      cause,
+    });
+  if (code === 'SQLITE_CORRUPT' || code === 'SQLITE_NOTADB')
+    return new AppError('STORE_DAMAGED', {
+      message: `The database ${where} is damaged (${code}).`,
+      fix: 'Keep a copy of it, then restore the newest copy next to it (capstan.db.before-*), or start with an empty CAPSTAN_HOME.',
+      cause,
+    });
+  return error;
+}

@@ -1,0 +1,291 @@
+import { and, asc, desc, eq, getTableColumns, gt, inArray, isNotNull, isNull, lt, lte, or, sql } from 'drizzle-orm';
+import type { EffectRow, RunRow, Store } from '../../engine/ports.ts';
+import { applyChange, toConflict } from './commit.ts';
+import type { Connection, Db } from './database.ts';
+import { effectColumns, openStatuses, toEffect } from './rows.ts';
+import { approvals, attempts, audit, checkpoints, definitions, effects, events, requests, runs, timers } from './schema.ts';
+
+/** The ledger in SQLite (engine.md C, E, T). All writes are short IMMEDIATE transactions. */
+export function createStore({ read, write }: Connection): Store {
+  const oneEffect = (db: Db, key: string): EffectRow | undefined => {
+    const row = db.select(effectColumns).from(effects).where(eq(effects.key, key)).get();
+    return row && toEffect(row);
+  };
+  const openOf = (db: Db, runId: string): EffectRow[] =>
+    db
+      .select(effectColumns)
+      .from(effects)
+      .where(and(eq(effects.runId, runId), inArray(effects.status, openStatuses)))
+      .orderBy(asc(effects.entrySeq))
+      .all()
+      .map(toEffect);
+
+  const dueNow = (now: number, hashes: string[]) =>
+    and(
+      inArray(effects.status, ['intent', 'cancelling']),
+      isNull(effects.worker),
+      isNull(effects.attention),
+      lte(effects.notBefore, now),
+      eq(runs.held, false),
+      or(eq(effects.kind, 'undo'), eq(effects.status, 'cancelling'), inArray(runs.definitionHash, hashes)),
+      sql`(${effects.kind} = 'do' or not exists (select 1 from effects e where e.run_id = ${effects.runId} and e.kind = 'undo' and e.entry_seq < ${effects.entrySeq} and e.status in ('intent', 'running', 'cancelling')))`,
+    );
+
+  return {
+    async registerDefinition(row) {
+      await write((db) =>
+        db
+          .insert(definitions)
+          .values({ ...row, registeredAt: Date.now() })
+          .onConflictDoNothing()
+          .run(),
+      );
+    },
+    load: (runId) =>
+      read((db) => {
+        const run = db.select().from(runs).where(eq(runs.id, runId)).get();
+        return (
+          run && {
+            run: run satisfies RunRow,
+            open: openOf(db, runId),
+            timers: db.select().from(timers).where(eq(timers.runId, runId)).all(),
+          }
+        );
+      }),
+    findRun: (reference) =>
+      read((db) => {
+        const exact = db.select({ id: runs.id }).from(runs).where(eq(runs.id, reference)).all();
+        if (exact.length > 0) return exact.map((row) => row.id);
+        const named = db.select({ id: runs.id }).from(runs).where(eq(runs.name, reference)).limit(6).all();
+        if (named.length > 0 || reference.length < 6) return named.map((row) => row.id);
+        return db
+          .select({ id: runs.id })
+          .from(runs)
+          .where(and(gt(runs.id, reference), lt(runs.id, `${reference}\uffff`)))
+          .limit(6)
+          .all()
+          .map((row) => row.id);
+      }),
+    commit: (change) => write((db) => applyChange(db, change)).catch(toConflict),
+    findRequest: (principal, key) =>
+      read((db) =>
+        db
+          .select()
+          .from(requests)
+          .where(and(eq(requests.principal, principal), eq(requests.key, key)))
+          .get(),
+      ),
+
+    async claimDue({ worker, now, limit, definitions: hashes, token }) {
+      const due = (db: Db) =>
+        db
+          .select({ key: effects.key })
+          .from(effects)
+          .innerJoin(runs, eq(runs.id, effects.runId))
+          .where(dueNow(now, hashes))
+          .orderBy(asc(effects.notBefore))
+          .limit(limit)
+          .all();
+      if ((await read(due)).length === 0) return []; // C2: a claim transaction only when something is due
+      return write((db) =>
+        due(db).map(({ key }) =>
+          toEffect(
+            db
+              .update(effects)
+              .set({
+                status: sql`case status when 'intent' then 'running' else status end`,
+                worker,
+                token: token(),
+                startedAt: sql`coalesce(started_at, ${now})`,
+                attempt: sql`attempt + case outside when 'maybe' then 0 else 1 end`,
+              })
+              .where(eq(effects.key, key))
+              .returning(effectColumns)
+              .get(),
+          ),
+        ),
+      );
+    },
+    launch: (key, token, at, { count, before }) =>
+      write(
+        (db) =>
+          db
+            .update(effects)
+            .set({
+              outside: 'maybe',
+              lastSignAt: at,
+              ...(count ? { attempt: sql`attempt + 1` } : {}),
+              ...(before ? { before: Buffer.from(before) } : {}),
+            })
+            .where(and(eq(effects.key, key), eq(effects.token, token)))
+            .run().changes === 1,
+      ),
+    before: (key) =>
+      read((db) => db.select({ before: effects.before }).from(effects).where(eq(effects.key, key)).get()?.before ?? undefined),
+    beat: (key, token, at, progress) =>
+      write((db) => {
+        const row = db
+          .update(effects)
+          .set({ lastSignAt: at, ...(progress ? { progress: { ...progress, at } } : {}) })
+          .where(and(eq(effects.key, key), eq(effects.token, token)))
+          .returning({ status: effects.status })
+          .get();
+        if (!row) return 'lost';
+        return row.status === 'cancelling' ? 'stop' : 'go';
+      }),
+    release: (key, token, { probed, ...row }) =>
+      write(
+        (db) =>
+          db
+            .update(effects)
+            .set({
+              ...row,
+              status: sql`case status when 'running' then 'intent' else status end`,
+              worker: null,
+              token: null,
+              ...(probed ? { probes: sql`probes + 1` } : {}),
+            })
+            .where(and(eq(effects.key, key), eq(effects.token, token)))
+            .run().changes === 1,
+      ),
+    takeOver: (dead) =>
+      write(
+        (db) =>
+          db
+            .update(effects)
+            .set({ status: sql`case status when 'running' then 'intent' else status end`, worker: null, token: null, notBefore: 0 })
+            .where(and(inArray(effects.worker, dead), inArray(effects.status, openStatuses)))
+            .run().changes,
+      ),
+    owners: () =>
+      read((db) =>
+        db
+          .selectDistinct({ worker: effects.worker })
+          .from(effects)
+          .where(isNotNull(effects.worker))
+          .all()
+          .flatMap((row) => row.worker ?? []),
+      ),
+    effect: (key) => read((db) => oneEffect(db, key)),
+    effects: (runId) =>
+      read((db) =>
+        db
+          .select(effectColumns)
+          .from(effects)
+          .where(eq(effects.runId, runId))
+          .orderBy(asc(effects.createdAt), asc(effects.entrySeq))
+          .all()
+          .map(toEffect),
+      ),
+    attempts: (runId) =>
+      read((db) =>
+        db
+          .select({ key: attempts.key, n: attempts.n, step: attempts.step, result: attempts.result, at: attempts.at })
+          .from(attempts)
+          .innerJoin(effects, eq(effects.key, attempts.key))
+          .where(eq(effects.runId, runId))
+          .orderBy(asc(attempts.id))
+          .all(),
+      ),
+    async noteAttempt(row) {
+      await write((db) => db.insert(attempts).values(row).run());
+    },
+    resolveEffect: (key, row) =>
+      write(
+        (db) =>
+          db
+            .update(effects)
+            .set({ ...row, attention: null, notBefore: 0, attempt: 0, probes: 0, startedAt: null })
+            .where(and(eq(effects.key, key), isNotNull(effects.attention)))
+            .run().changes === 1,
+      ),
+
+    events: (runId, { after, limit }) =>
+      read((db) =>
+        db
+          .select()
+          .from(events)
+          .where(and(eq(events.runId, runId), gt(events.seq, after)))
+          .orderBy(asc(events.seq))
+          .limit(limit)
+          .all(),
+      ),
+    checkpoints: (runId) =>
+      read((db) => db.select().from(checkpoints).where(eq(checkpoints.runId, runId)).orderBy(asc(checkpoints.seq)).all()),
+    dueTimers: (now, limit) =>
+      read((db) => db.select().from(timers).where(lte(timers.dueAt, now)).orderBy(asc(timers.dueAt)).limit(limit).all()),
+    rollbacksDue: () =>
+      read((db) =>
+        db
+          .select({ id: runs.id })
+          .from(runs)
+          .where(
+            and(
+              eq(runs.phase, 'rolling_back'),
+              isNull(runs.attention),
+              sql`not exists (select 1 from effects e where e.run_id = ${runs.id} and e.status in ('intent', 'running', 'cancelling'))`,
+            ),
+          )
+          .all()
+          .map((row) => row.id),
+      ),
+    nextDue: () =>
+      read((db) => {
+        const effect = db
+          .select({ at: sql<number | null>`min(${effects.notBefore})` })
+          .from(effects)
+          .innerJoin(runs, eq(runs.id, effects.runId))
+          .where(
+            and(inArray(effects.status, ['intent', 'cancelling']), isNull(effects.worker), isNull(effects.attention), eq(runs.held, false)),
+          )
+          .get()?.at;
+        const timer = db
+          .select({ at: sql<number | null>`min(${timers.dueAt})` })
+          .from(timers)
+          .get()?.at;
+        const both = [effect, timer].filter((at) => at !== null && at !== undefined);
+        return both.length === 0 ? undefined : Math.min(...both);
+      }),
+    runs: ({ workflow, limit, before }) =>
+      read((db) => {
+        const { snapshot: _, settledCount: __, parentId: ___, parentKey: ____, ...columns } = getTableColumns(runs);
+        const count = (where: string) => sql<number>`(select count(*) from effects e where e.run_id = ${runs.id} and ${sql.raw(where)})`;
+        return db
+          .select({
+            ...columns,
+            open: count("e.status in ('intent', 'running', 'cancelling')"),
+            draining: count("e.status = 'cancelling'"),
+            attention_: count("e.attention is not null and e.status in ('intent', 'running', 'cancelling')"),
+          })
+          .from(runs)
+          .where(
+            and(workflow === undefined ? undefined : eq(runs.workflow, workflow), before === undefined ? undefined : lt(runs.id, before)),
+          )
+          .orderBy(desc(runs.id))
+          .limit(limit)
+          .all()
+          .map(({ attention_, ...row }) => ({ ...row, attentionCount: attention_ }));
+      }),
+    openCount: () =>
+      read(
+        (db) =>
+          db
+            .select({ n: sql<number>`count(*)` })
+            .from(runs)
+            .where(inArray(runs.phase, ['active', 'rolling_back']))
+            .get()?.n ?? 0,
+      ),
+
+    approvals: (runId) =>
+      read((db) => db.select(approvalColumns).from(approvals).where(eq(approvals.runId, runId)).orderBy(asc(approvals.createdAt)).all()),
+    approval: (id) => read((db) => db.select(approvalColumns).from(approvals).where(eq(approvals.id, id)).get()),
+    async saveApproval(row) {
+      await write((db) => db.insert(approvals).values(row).onConflictDoUpdate({ target: approvals.id, set: row }).run());
+    },
+    async audit(row) {
+      await write((db) => db.insert(audit).values(row).run());
+    },
+  };
+}
+
+const { consumedSeq: _consumed, ...approvalColumns } = getTableColumns(approvals);

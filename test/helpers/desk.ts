@@ -1,0 +1,29 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Desk, openDesk } from '../../src/desk.ts';
+import type { Store } from '../../src/engine/ports.ts';
+import { createLog } from '../../src/log.ts';
+import { createScrubber } from '../../src/scrub.ts';
+import { relay, relayContracts, relayHands, toJsonSchema } from './relay.ts';
+
+export function temporaryHome(): { home: string; remove: () => void } {
+  const home = mkdtempSync(join(tmpdir(), 'capstan-test-'));
+  return { home, remove: () => rmSync(home, { recursive: true, force: true }) };
+}
+
+/** A desk with the relay workflow over a world. */
+export function openRelayDesk(home: string, worldUrl: string, wrapStore?: (store: Store) => Store): Promise<Desk> {
+  const scrubber = createScrubber();
+  return openDesk({
+    home,
+    workflows: [relay],
+    contracts: relayContracts,
+    hands: relayHands(worldUrl),
+    toJsonSchema,
+    log: createLog({ level: process.env['CAPSTAN_TEST_LOG'] ?? 'silent', scrubber }),
+    scrubber,
+    readVariable: (name) => process.env[name],
+    ...(wrapStore ? { wrapStore } : {}),
+  });
+}
