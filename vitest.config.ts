@@ -9,6 +9,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     pool: 'forks',
     maxWorkers: 2,
+    reporters: ['default', ['json', { outputFile: 'test-report.json' }]],
     coverage: { provider: 'v8', include: ['src/**', 'machines/**'], reporter: ['text-summary', 'json-summary'] },
   },
 });

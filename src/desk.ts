@@ -1,5 +1,4 @@
 /** Opens one CAPSTAN_HOME: store, key, vault, engine and worker, without any outside system or door. */
-import { readFileSync } from 'node:fs';
 import { eq } from 'drizzle-orm';
 import { systemClock } from './clock.ts';
 import { type Catalog, createCatalog } from './engine/catalog.ts';
@@ -13,6 +12,7 @@ import { createCrypto } from './store/crypto.ts';
 import { type Home, type HomeKey, openKey, prepareHome } from './store/home.ts';
 import { joinWorkers } from './store/ownership.ts';
 import { createRegistry, type Registry } from './store/registry.ts';
+import { readSecretFile } from './store/secret-file.ts';
 import { type Connection, openDatabase } from './store/sqlite/database.ts';
 import { migrate } from './store/sqlite/migrate.ts';
 import { meta } from './store/sqlite/schema.ts';
@@ -62,7 +62,7 @@ export async function openDesk(options: DeskOptions): Promise<Desk> {
       scrubber,
       now: clock.now,
       readVariable: options.readVariable,
-      readSecretFile: (path) => readFileSync(path, 'utf8').replace(/\r?\n$/, ''),
+      readSecretFile: (path) => readSecretFile(path, home.folder),
     });
     const registry = createRegistry(connection, clock.now);
     const store = (options.wrapStore ?? ((inner: Store) => inner))(createStore(connection));

@@ -23,8 +23,8 @@ export type StateMeta = {
   checkpoint?: string;
   /** The run's locks end when it rests here (E10). */
   releases?: true;
-  /** Offer (or request) a rollback to the named checkpoint (B7). */
-  rollback?: { to: string; when: 'offered' | 'auto' };
+  /** Offer a rollback to the named checkpoint (B7). */
+  rollback?: { to: string; when: 'offered' };
   /** Root final states: how the run ended (R6). */
   outcome?: 'done' | 'failed';
 };

@@ -13,7 +13,7 @@ export type ApprovalSubject = Pick<ApprovalRow, 'kind' | 'event' | 'payload' | '
 
 export type Approvals = {
   /** Writes the request down (once per subject and version) and throws APPROVAL_REQUIRED that carries its id. */
-  require(run: RunRow, subject: ApprovalSubject, principal: string): Promise<never>;
+  require(run: RunRow, subject: ApprovalSubject, asker: { principal: string; requestKey: string | undefined }): Promise<never>;
   /** Signs a request. Throws APPROVAL_STALE, APPROVAL_EXPIRED or APPROVAL_UNKNOWN. */
   grant(id: string, by: { principal: string; level: ApprovalLevel }): Promise<ApprovalRow>;
   /** Refuses it; the run goes on waiting. */
@@ -42,7 +42,7 @@ export function createApprovals({ store, crypto, clock }: { store: Store; crypto
   };
 
   return {
-    async require(run, subject, principal) {
+    async require(run, subject, { principal, requestKey }) {
       const known = (await store.approvals(run.id)).find((row) => row.status === 'requested' && isLive(row, run, subject));
       const at = clock.now();
       const row: ApprovalRow = known ?? {
@@ -52,6 +52,7 @@ export function createApprovals({ store, crypto, clock }: { store: Store; crypto
         version: run.version,
         definitionHash: run.definitionHash,
         requestedBy: principal,
+        requestKey: requestKey ?? null,
         status: 'requested',
         level: null,
         grantedBy: null,

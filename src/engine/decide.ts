@@ -25,6 +25,9 @@ export function deadlineAt({ row, contract, now }: Situation): number {
   return (row.startedAt ?? now) + deadlineOf(contract);
 }
 
+/** A wait that lies further away than this was written under another clock and is due now (E8). */
+export const horizonMs = 60 * 60_000;
+
 const defaults = { timeoutMs: 30_000, deadlineMs: 10 * 60_000, retry: { attempts: 5, baseMs: 500, maxMs: 30_000 } };
 
 export function timeoutOf(contract: ContractLike): number {
@@ -62,7 +65,7 @@ export function afterError(situation: Situation, thrown: unknown): Decision {
   const wait = now + backoff(contract, row.attempt, random);
   if (error.retry === 'ask') return { do: 'ask', error, outside };
   if (retryable && row.attempt < attempts && wait < deadlineAt(situation)) {
-    return { do: 'again', notBefore: Math.max(wait, retryAfter(thrown, now)), outside, error };
+    return { do: 'again', notBefore: Math.min(Math.max(wait, retryAfter(thrown, now)), now + horizonMs - 1), outside, error };
   }
   if (row.kind === 'undo') return { do: 'ask', error, outside: 'maybe' };
   if (outside === 'maybe') return { do: 'again', notBefore: now, outside, failing: error, error };

@@ -11,7 +11,7 @@ export type Description = {
   events: EventDescription[];
   checkpoint: string | undefined;
   releases: boolean;
-  rollback: { to: string; when: 'offered' | 'auto' } | undefined;
+  rollback: { to: string; when: 'offered' } | undefined;
   outcome: 'done' | 'failed' | undefined;
 };
 
@@ -21,7 +21,7 @@ type Meta = {
   events?: Record<string, { title: string; payload: SchemaLike; confirm?: string; secret?: readonly string[] }>;
   checkpoint?: string;
   releases?: true;
-  rollback?: { to: string; when: 'offered' | 'auto' };
+  rollback?: { to: string; when: 'offered' };
   outcome?: 'done' | 'failed';
 };
 

@@ -124,6 +124,8 @@ export type ApprovalRow = {
   /** What the person is told, made by us alone. */
   statement: string;
   requestedBy: string;
+  /** The request key of whoever asked, so that asking again answers with the view (C6). */
+  requestKey: string | null;
   status: 'requested' | 'granted' | 'consumed' | 'void';
   level: ApprovalLevel | null;
   grantedBy: string | null;
@@ -202,7 +204,14 @@ export interface Store {
   findRequest(principal: string, key: string): Promise<RequestRow | undefined>;
 
   /** Due effects of runs whose exact definition this process has (V2), oldest first; undo rows one at a time in order. */
-  claimDue(options: { worker: string; now: number; limit: number; definitions: string[]; token: () => string }): Promise<EffectRow[]>;
+  claimDue(options: {
+    worker: string;
+    now: number;
+    horizonMs: number;
+    limit: number;
+    definitions: string[];
+    token: () => string;
+  }): Promise<EffectRow[]>;
   /** Doubt begins: stores the before-image once per key. `count` adds an attempt (a claim in doubt adds none). False when the token no longer fits (E1). */
   launch(key: string, token: string, at: number, options: { count: boolean; before?: Uint8Array }): Promise<boolean>;
   before(key: string): Promise<Uint8Array | undefined>;

@@ -3,6 +3,7 @@
  * Everything is read from `machine.config`, so a fault shows before a run can hit it.
  */
 import type { AnyStateMachine } from 'xstate';
+import { horizonMs, settleOf } from './decide.ts';
 import type { ContractLike, Hands, SchemaLike } from './ports.ts';
 
 export type WorkflowLike = {
@@ -32,7 +33,11 @@ type StateConfig = {
   exit?: unknown;
   onDone?: unknown;
   tags?: string | string[];
-  meta?: { title?: string; outcome?: string; events?: Record<string, { title?: string; payload?: SchemaLike }> };
+  meta?: {
+    title?: string;
+    outcome?: string;
+    events?: Record<string, { title?: string; payload?: SchemaLike; confirm?: string; secret?: readonly string[] }>;
+  };
 };
 
 const listOf = (value: unknown): unknown[] => (value === undefined ? [] : Array.isArray(value) ? value : [value]);
@@ -130,6 +135,7 @@ function checkEvents(state: StateConfig, toJsonSchema: (schema: SchemaLike) => u
       say('R5', `the event ${event} without title or payload schema`);
       continue;
     }
+    if (meta.confirm !== undefined && meta.secret?.length) say('R5', `the event ${event} asks for approval and carries a secret; split it`);
     try {
       toJsonSchema(meta.payload);
     } catch {
@@ -152,6 +158,9 @@ function contractFaults(contract: ContractLike, hands: Hands): string[] {
   if (contract.readOnly || contract.local) return [];
   const { probe, undo } = hands.abilities(contract.name);
   const out: string[] = [];
+  const longest = Math.max(settleOf(contract), contract.retry?.maxMs ?? 0);
+  if (longest >= horizonMs)
+    out.push(`E8 ${contract.name}: waits ${longest} ms; from ${horizonMs} ms on a wait is taken for a clock that moved`);
   if (!undo && !contract.pointOfNoReturn && contract.leaves === undefined)
     out.push(`R4 ${contract.name}: mutating without undo, pointOfNoReturn or leaves`);
   if (!probe && !contract.dedupes) out.push(`R4 ${contract.name}: mutating without probe and not declared dedupes`);

@@ -4,6 +4,7 @@
  */
 import { toRecord } from '../errors.ts';
 import { type AttemptDeps, attempt } from './attempt.ts';
+import { horizonMs } from './decide.ts';
 import type { EffectRow, Ownership, TimerRow, Wakes } from './ports.ts';
 import { type RollbackDeps, stepRollback } from './rollback.ts';
 import { fireTimer, settleEffect } from './settle.ts';
@@ -73,7 +74,14 @@ export function createWorker(deps: WorkerDeps): Worker {
     const free = slots - inFlight.size;
     if (free <= 0 || shutdown.signal.aborted) return 0;
     const definitions = catalog.list().map((definition) => definition.hash);
-    const rows = await store.claimDue({ worker: ownership.id, now: clock.now(), limit: free, definitions, token: crypto.newToken });
+    const rows = await store.claimDue({
+      worker: ownership.id,
+      now: clock.now(),
+      horizonMs,
+      limit: free,
+      definitions,
+      token: crypto.newToken,
+    });
     for (const row of rows) launch(row);
     return rows.length;
   };

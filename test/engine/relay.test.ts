@@ -184,3 +184,28 @@ test('a held run is not claimed, and goes on when released (B5)', async () => {
   await desk.engine.release(runId, me);
   expect((await settle(runId)).state).toBe('resting');
 });
+
+test('a request key that led to an approval answers with the view when it is sent again (C6)', async () => {
+  const view = await toResting();
+  const ask = { run: view.runId, to: 'asking', requestKey: 'back-1' };
+  expect(await codeOf(desk.engine.rollback(ask, me))).toBe('APPROVAL_REQUIRED');
+  const [asked] = await desk.engine.pendingApprovals(view.runId);
+  await desk.engine.approve(asked?.id ?? '', { principal: 'person', level: 'terminal', door: 'test' });
+  await settle(view.runId);
+  expect(await desk.engine.rollback(ask, me)).toMatchObject({ replayed: true, state: 'asking' });
+});
+
+test('an effect that nobody can tell about waits for a person, whose word moves it on (B6)', async () => {
+  await askWorld(world.url, '/fault', { name: 'first', fault: 'lose-answer', left: 1 });
+  const { runId } = await desk.engine.start({ workflow: 'relay' }, me);
+  const loseProbes = () => askWorld(world.url, '/fault', { name: 'first', fault: 'deaf-probe', left: 1_000 });
+  await desk.engine.advance({ run: runId, event: 'go' }, me);
+  while (world.state().journal.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  await loseProbes();
+  const stuck = await desk.engine.waitFor(runId, { waitMs: 25_000 });
+  expect(stuck).toMatchObject({ status: 'needs_attention', error: { code: 'OUTCOME_UNKNOWN' }, next: { who: 'human' } });
+  expect((await desk.engine.list({ status: 'needs_attention', limit: 10 })).map((row) => row.runId)).toEqual([runId]);
+  await desk.engine.resolve({ run: runId, as: 'applied', output: { id: 'seen-by-hand' }, note: 'I looked' }, me);
+  expect(await settle(runId)).toMatchObject({ state: 'resting', details: { ids: ['seen-by-hand', 'second-1', 'third-1'] } });
+  expect(applied()).toEqual(['first', 'second', 'third']);
+}, 60_000);

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Desk, openDesk } from '../../src/desk.ts';
-import type { Store } from '../../src/engine/ports.ts';
+import type { Clock, Store } from '../../src/engine/ports.ts';
 import { createLog } from '../../src/log.ts';
 import { createScrubber } from '../../src/scrub.ts';
 import { relay, relayContracts, relayHands, toJsonSchema } from './relay.ts';
@@ -13,7 +13,7 @@ export function temporaryHome(): { home: string; remove: () => void } {
 }
 
 /** A desk with the relay workflow over a world. */
-export function openRelayDesk(home: string, worldUrl: string, wrapStore?: (store: Store) => Store): Promise<Desk> {
+export function openRelayDesk(home: string, worldUrl: string, wrapStore?: (store: Store) => Store, clock?: Clock): Promise<Desk> {
   const scrubber = createScrubber();
   return openDesk({
     home,
@@ -25,5 +25,6 @@ export function openRelayDesk(home: string, worldUrl: string, wrapStore?: (store
     scrubber,
     readVariable: (name) => process.env[name],
     ...(wrapStore ? { wrapStore } : {}),
+    ...(clock ? { clock } : {}),
   });
 }

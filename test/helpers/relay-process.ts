@@ -47,8 +47,13 @@ if (mode === 'drive') {
   const { runId } = await desk.engine.start({ workflow: 'relay', name: 'killed', requestKey: 'start' }, me);
   const view = await desk.engine.inspect(runId);
   // Of several processes one wins; the others get RUN_MOVED or EVENT_NOT_ACCEPTED as an answer and look on.
-  if (view.state === 'asking')
-    await desk.engine.advance({ run: runId, event: 'go' }, me).catch((error: unknown) => void (refusal = codeOf(error)));
+  if (view.state === 'asking') {
+    try {
+      await desk.engine.advance({ run: runId, event: 'go' }, me);
+    } catch (error) {
+      refusal = codeOf(error);
+    }
+  }
 }
 if (mode === 'rollback') {
   const view = await desk.engine.inspect('killed');

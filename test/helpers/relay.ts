@@ -10,7 +10,7 @@ import type { WorkflowLike } from '../../src/engine/registration.ts';
 import { AppError } from '../../src/errors.ts';
 import { askWorld } from './fake-world.ts';
 
-const quick = { timeoutMs: 2_000, settleMs: 150, deadlineMs: 20_000, retry: { attempts: 4, baseMs: 10, maxMs: 50 } };
+const quick = { timeoutMs: 2_000, settleMs: 150, deadlineMs: 6_000, retry: { attempts: 4, baseMs: 10, maxMs: 50 } };
 const shape = { input: z.object({ n: z.number() }), output: z.object({ id: z.string() }) };
 
 export const first = defineEffect({ name: 'world.first@1', title: 'First write', ...shape, ...quick });

@@ -1,6 +1,6 @@
 /** The ledger's tables (design §3). Times are integers in ms; JSON columns are text. Columns that later issues fill are here from migration 0 on. */
 import { sql } from 'drizzle-orm';
-import { blob, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
+import { blob, index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core';
 import type {
   ApprovalLevel,
   ApprovalRow,
@@ -184,6 +184,7 @@ export const approvals = sqliteTable(
     planHash: text('plan_hash').notNull(),
     statement: text('statement').notNull(),
     requestedBy: text('requested_by').notNull(),
+    requestKey: text('request_key'),
     status: text('status').$type<ApprovalRow['status']>().notNull(),
     level: text('level').$type<ApprovalLevel>(),
     grantedBy: text('granted_by'),

@@ -20,12 +20,12 @@ export function createStore({ read, write }: Connection): Store {
       .all()
       .map(toEffect);
 
-  const dueNow = (now: number, hashes: string[]) =>
+  const dueNow = (now: number, horizonMs: number, hashes: string[]) =>
     and(
       inArray(effects.status, ['intent', 'cancelling']),
       isNull(effects.worker),
       isNull(effects.attention),
-      lte(effects.notBefore, now),
+      or(lte(effects.notBefore, now), gt(effects.notBefore, now + horizonMs)),
       eq(runs.held, false),
       or(eq(effects.kind, 'undo'), eq(effects.status, 'cancelling'), inArray(runs.definitionHash, hashes)),
       sql`(${effects.kind} = 'do' or not exists (select 1 from effects e where e.run_id = ${effects.runId} and e.kind = 'undo' and e.entry_seq < ${effects.entrySeq} and e.status in ('intent', 'running', 'cancelling')))`,
@@ -76,13 +76,13 @@ export function createStore({ read, write }: Connection): Store {
           .get(),
       ),
 
-    async claimDue({ worker, now, limit, definitions: hashes, token }) {
+    async claimDue({ worker, now, horizonMs, limit, definitions: hashes, token }) {
       const due = (db: Db) =>
         db
           .select({ key: effects.key })
           .from(effects)
           .innerJoin(runs, eq(runs.id, effects.runId))
-          .where(dueNow(now, hashes))
+          .where(dueNow(now, horizonMs, hashes))
           .orderBy(asc(effects.notBefore))
           .limit(limit)
           .all();

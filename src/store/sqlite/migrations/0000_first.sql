@@ -10,6 +10,7 @@ CREATE TABLE `approvals` (
 	`plan_hash` text NOT NULL,
 	`statement` text NOT NULL,
 	`requested_by` text NOT NULL,
+	`request_key` text,
 	`status` text NOT NULL,
 	`level` text,
 	`granted_by` text,

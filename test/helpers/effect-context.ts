@@ -1,0 +1,54 @@
+/** An effect's context over plain maps, for driving handlers without engine or store. */
+import type { DokployConnection, EffectContext, TargetRecord } from '../../src/effects/handler.ts';
+
+export type Bench = {
+  secrets: Map<string, string>;
+  artifacts: Map<string, string>;
+  targets: TargetRecord[];
+  progress: string[];
+  contextFor(key: string, signal?: AbortSignal): EffectContext;
+};
+
+export function createBench(connection: DokployConnection): Bench {
+  const bench: Bench = { secrets: new Map(), artifacts: new Map(), targets: [], progress: [], contextFor };
+  const read = (map: Map<string, string>, reference: string) => {
+    const value = map.get(reference);
+    if (value === undefined) throw new Error(`nothing is kept under ${reference}`);
+    return value;
+  };
+  function contextFor(key: string, signal: AbortSignal = new AbortController().signal): EffectContext {
+    return {
+      key,
+      runId: key.split(':')[0] ?? '',
+      attempt: 1,
+      signal,
+      now: () => Date.now(),
+      sleep: (ms) =>
+        new Promise((resolve, reject) => {
+          signal.throwIfAborted();
+          const timer = setTimeout(resolve, Math.min(ms, 200));
+          signal.addEventListener('abort', () => (clearTimeout(timer), reject(signal.reason)), { once: true });
+        }),
+      progress: (say) => void bench.progress.push(say),
+      secrets: {
+        reveal: async (reference) => read(bench.secrets, reference),
+        mint(name, value) {
+          const reference = `secret:${name}-${bench.secrets.size}`;
+          bench.secrets.set(reference, value);
+          return reference;
+        },
+      },
+      artifacts: {
+        async put(role, _media, text) {
+          const reference = `artifact:${role}-${bench.artifacts.size}`;
+          bench.artifacts.set(reference, text);
+          return reference;
+        },
+        read: async (reference) => read(bench.artifacts, reference),
+      },
+      dokploy: async () => connection,
+      saveTarget: (target) => void bench.targets.push(target),
+    };
+  }
+  return bench;
+}
