@@ -126,9 +126,10 @@ async function deployAgain(sandbox: SandboxProcess, run: string, description: st
   await sandbox.post('compose.deploy', { composeId, title, description });
 }
 
-const checksSchema = z.array(z.looseObject({ name: z.string(), ok: z.boolean() }));
+const verificationSchema = z.looseObject({ checks: z.array(z.looseObject({ name: z.string(), ok: z.boolean().nullable() })) });
 
+/** Checks that were not run count as not passed. */
 function probesIn(view: AgentView): { name: string; ok: boolean }[] {
-  const checks = checksSchema.safeParse(view.details['checks']);
-  return checks.success ? checks.data.map(({ name, ok }) => ({ name, ok })) : [];
+  const verification = verificationSchema.safeParse(view.details['verification']);
+  return verification.success ? verification.data.checks.map(({ name, ok }) => ({ name, ok: ok === true })) : [];
 }

@@ -1,4 +1,5 @@
 /** An effect's context over plain maps, for driving handlers without engine or store. */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { DokployConnection, EffectContext, TargetRecord } from '../../src/effects/handler.ts';
 
 export type Bench = {
@@ -23,12 +24,8 @@ export function createBench(connection: DokployConnection): Bench {
       attempt: 1,
       signal,
       now: () => Date.now(),
-      sleep: (ms) =>
-        new Promise((resolve, reject) => {
-          signal.throwIfAborted();
-          const timer = setTimeout(resolve, Math.min(ms, 200));
-          signal.addEventListener('abort', () => (clearTimeout(timer), reject(signal.reason)), { once: true });
-        }),
+      // Polls of the sandbox need no long pauses.
+      sleep: (ms) => pause(Math.min(ms, 200), undefined, { signal }),
       progress: (say) => void bench.progress.push(say),
       secrets: {
         reveal: async (reference) => read(bench.secrets, reference),

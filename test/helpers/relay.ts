@@ -5,10 +5,13 @@ import { actorOf, type Contract, defineEffect } from '../../machines/effects/con
 import { noPayload } from '../../machines/effects/meta.ts';
 import { defineHandler, type Handler } from '../../src/effects/handler.ts';
 import { createHands } from '../../src/effects/hands.ts';
-import type { ContractLike, Hands, SchemaLike } from '../../src/engine/ports.ts';
+import type { ContractLike, Hands } from '../../src/engine/ports.ts';
 import type { WorkflowLike } from '../../src/engine/registration.ts';
 import { AppError } from '../../src/errors.ts';
+import { toJsonSchema } from '../../src/json-schema.ts';
 import { askWorld } from './fake-world.ts';
+
+export { toJsonSchema };
 
 const quick = { timeoutMs: 2_000, settleMs: 150, deadlineMs: 6_000, retry: { attempts: 4, baseMs: 10, maxMs: 50 } };
 const shape = { input: z.object({ n: z.number() }), output: z.object({ id: z.string() }) };
@@ -150,8 +153,6 @@ export const relay: WorkflowLike = {
 export const relayContracts: Record<string, ContractLike> = Object.fromEntries(
   [...writes, look].map((contract) => [contract.name, contract]),
 );
-
-export const toJsonSchema = (schema: SchemaLike): unknown => z.toJSONSchema(schema as z.ZodType, { io: 'input' }); // every schema here is zod's
 
 function writer(contract: Contract<string, typeof shape.input, typeof shape.output>, url: string) {
   const name = contract.name.slice('world.'.length, -2);

@@ -57,6 +57,7 @@ export function deployCompose(deps: DokployDeps) {
       const client = await openDokploy(deps, ctx, input.dokploy);
       if (!(await orMissing(client.composeOne(input.composeId)))) return;
       const { serverId } = await readPlan(ctx, input);
+      await settled(ctx, client, input.composeId);
       if ((await running(client, input.appName, serverId)) === 'none') return;
       await client.stop(input.composeId);
       const left = await running(client, input.appName, serverId);
@@ -96,6 +97,15 @@ async function followDeployment(
       throw lost();
     }
     await ctx.sleep(looks < 20 ? 1_000 : 3_000);
+  }
+}
+
+/** A stop during a running job would be undone by the job: waits for its end, at most ten minutes, since a job can hang for ever. */
+async function settled(ctx: EffectContext, client: DokployClient, composeId: string): Promise<void> {
+  for (const until = ctx.now() + 600_000; ctx.now() < until; await ctx.sleep(2_000)) {
+    const found = await client.findDeployment(composeId, ctx.key);
+    if (found.where === 'nowhere' || (found.where === 'row' && found.row.status !== 'running')) return;
+    ctx.progress('The deployment is still under way; it is stopped when it has ended');
   }
 }
 

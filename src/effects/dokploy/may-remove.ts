@@ -2,7 +2,8 @@
  * May a service be deleted with its volumes? Invariants:
  * 1. Refused when the database holds anything of a user; "nobody could ask" is a refusal too, never a yes.
  * 2. Never deployed means that nothing can be lost: no deployment row, no job in the queue.
- * 3. The service key is sent over the plan's own address only, and over https only on a trusted connection (http.ts).
+ * 3. What never came up holds nothing: every deployment failed, no gateway answers, and the database is down or unhealthy.
+ * 4. The service key is sent over the plan's own address only, and over https only on a trusted connection (http.ts).
  */
 import { AppError } from '../../errors.ts';
 import type { EffectContext, MayUndo, Reach } from '../handler.ts';
@@ -27,15 +28,28 @@ export async function mayRemoveService(
     return judgeUserData(plan.name, await userData({ baseUrl: plan.url, serviceKey, reach, signal: ctx.signal, timeoutMs: 20_000 }));
   } catch (error) {
     if (!(error instanceof AppError) || error.code === 'ABORTED') throw error;
+    const counted = await countInside(ctx, client, service.composeId);
+    if (counted) return judgeUserData(plan.name, counted);
     const neverUp = !queued && deployments.every((row) => row.status === 'error' || row.status === 'cancelled');
-    if (neverUp && !(await databaseRuns(client, service, plan)) && (await nothingAnswered(ctx, error, plan.url, reach)))
+    if (neverUp && !(await databaseLives(client, service, plan)) && (await nothingAnswered(ctx, error, plan.url, reach)))
       return { ok: true };
     return {
       ok: false,
       code: 'UNDO_STATE_UNKNOWN',
-      message: `The service of "${plan.name}" was deployed, and its database cannot be asked whether it holds user data. ${error.message}`,
-      fix: 'Make the instance reachable and try again; or look into it yourself and remove the service in Dokploy, then resolve this step as undone.',
+      message: `The service of "${plan.name}" was deployed, and its database cannot be asked whether it holds user data, neither through the gateway nor in its container. ${error.message}`,
+      fix: 'Make the instance reachable and roll back again; or look into it yourself, remove the service in Dokploy, and roll back then.',
     };
+  }
+}
+
+/** The second way to ask; undefined when it does not answer either. */
+async function countInside(ctx: EffectContext, client: DokployClient, composeId: string): Promise<UserData | undefined> {
+  const { userDataByExec } = await import('./exec-user-data.ts');
+  try {
+    return await userDataByExec(ctx, client, composeId);
+  } catch (error) {
+    if (error instanceof AppError && error.code !== 'ABORTED') return undefined;
+    throw error;
   }
 }
 
@@ -50,10 +64,10 @@ export function judgeUserData(name: string, { tables, users, objects }: UserData
   };
 }
 
-/** True when a container of the database is known to run. */
-async function databaseRuns(client: DokployClient, service: ComposeOne, plan: PlanDocument): Promise<boolean> {
+/** True when a container of the database runs and is not known to be unhealthy: something may live in it. */
+async function databaseLives(client: DokployClient, service: ComposeOne, plan: PlanDocument): Promise<boolean> {
   const containers = await client.containers(service.appName, plan.serverId);
-  return containers.state === 'known' && containers.rows.some((row) => row.service === 'db' && row.state === 'running');
+  return containers.state === 'known' && containers.rows.some((row) => row.service === 'db' && row.state === 'running' && row.health !== 'unhealthy');
 }
 
 const unreachable = new Set(['HOST_NOT_FOUND', 'CONNECTION_REFUSED', 'HOST_UNREACHABLE', 'CONNECTION_TIMEOUT']);

@@ -6,7 +6,7 @@ import { defineHandler } from '../handler.ts';
 export function createSmtpHandlers() {
   return {
     'smtp.verify@1': defineHandler(contract, {
-      async run(ctx, { host, port, user, pass: reference, adminEmail, senderName }) {
+      async run(ctx, { dokploy, host, port, user, pass: reference, adminEmail, senderName }) {
         const [{ isSmtpPlaceholder, verifySmtp }, { quoteValue }] = await Promise.all([
           import('./verify.ts'),
           import('../supabase/env-text.ts'),
@@ -21,7 +21,8 @@ export function createSmtpHandlers() {
         quoteValue('SMTP_PASS', pass);
         quoteValue('SMTP_USER', user);
         quoteValue('SMTP_SENDER_NAME', senderName);
-        await verifySmtp({ host, port, user, pass }, { signal: ctx.signal });
+        const { reach } = await ctx.dokploy(dokploy);
+        await verifySmtp({ host, port, user, pass }, { reach, signal: ctx.signal });
         return { verified: true as const, warnings: [] };
       },
     }),

@@ -1,0 +1,43 @@
+import type { Contract } from './contract.ts';
+import { checkDomain } from './dns.ts';
+import {
+  awaitHealth,
+  checkConnection,
+  checkName,
+  configureDomain,
+  createCompose,
+  createProject,
+  deployCompose,
+  importTemplate,
+  saveEnvironment,
+} from './dokploy.ts';
+import { generateSupabaseSecrets } from './secrets.ts';
+import { verifySmtp } from './smtp.ts';
+import { planChange, verifyInstance } from './supabase.ts';
+import { registerTarget } from './target.ts';
+import { fetchTemplate } from './template.ts';
+import { awaitCertificate } from './tls.ts';
+
+/** Every effect that a workflow may ask for, by its contract's name. */
+export const contracts = {
+  'dokploy.checkConnection@1': checkConnection,
+  'dokploy.checkName@1': checkName,
+  'dokploy.createProject@1': createProject,
+  'dokploy.createCompose@1': createCompose,
+  'dokploy.importTemplate@1': importTemplate,
+  'dokploy.saveEnvironment@1': saveEnvironment,
+  'dokploy.configureDomain@1': configureDomain,
+  'dokploy.deployCompose@1': deployCompose,
+  'dokploy.awaitHealth@1': awaitHealth,
+  'template.fetch@1': fetchTemplate,
+  'secrets.generateSupabase@1': generateSupabaseSecrets,
+  'smtp.verify@1': verifySmtp,
+  'dns.checkDomain@1': checkDomain,
+  'supabase.planChange@1': planChange,
+  'supabase.verifyInstance@1': verifyInstance,
+  'tls.awaitCertificate@1': awaitCertificate,
+  'target.register@1': registerTarget,
+} as const satisfies { [N in string]: Contract<N> };
+
+export type Contracts = typeof contracts;
+export type ContractName = keyof Contracts;

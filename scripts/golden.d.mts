@@ -1,0 +1,2 @@
+export function computeGolden(): Promise<unknown>;
+export function readGolden(): unknown;

@@ -1,0 +1,44 @@
+/** Every contract and the code that carries it out. A contract without a handler does not compile. */
+import type { z } from 'zod';
+import type { ContractName, Contracts } from '../../machines/effects/registry.ts';
+import { createDnsHandlers } from './dns/effects.ts';
+import type { HealthDeps } from './dokploy/deploy-effects.ts';
+import { createDokployHandlers } from './dokploy/effects.ts';
+import type { EffectContext, Handler } from './handler.ts';
+import { createSmtpHandlers } from './smtp/effects.ts';
+import { createSupabaseHandlers } from './supabase/effects.ts';
+import type { VerifyDeps } from './supabase/verify-effects.ts';
+import { createTargetHandlers } from './target/effects.ts';
+import { createTemplateHandlers, type TemplateDeps } from './template/effects.ts';
+import { type CertificateDeps, createTlsHandlers } from './tls/effects.ts';
+
+export type HandlerDeps = HealthDeps & CertificateDeps & VerifyDeps & Partial<TemplateDeps>;
+
+type Input<N extends ContractName> = z.infer<Contracts[N]['input']>;
+type Output<N extends ContractName> = z.infer<Contracts[N]['output']>;
+
+/** What must hold of each entry: input and output as its contract says; the before-image is the handler's own affair. */
+type Checked = {
+  [N in ContractName]: Omit<Handler<Input<N>, Output<N>, never>, 'prepare'> & {
+    prepare?: (ctx: EffectContext, input: Input<N>) => Promise<unknown>;
+  };
+};
+
+/** As the engine's side takes them: it validates inputs and outputs by the contracts and hands back what `prepare` gave. */
+export type Handlers = Record<ContractName, Handler<never, unknown, never>>;
+
+/** Builds all handlers. Nothing heavy is loaded before the first call. */
+export function createHandlers(deps: HandlerDeps): Handlers {
+  const templateBaseUrlFor = deps.templateBaseUrlFor ?? (async () => undefined);
+  const handlers = {
+    ...createDokployHandlers(deps),
+    ...createTemplateHandlers({ templateBaseUrlFor }),
+    ...createSupabaseHandlers(deps),
+    ...createSmtpHandlers(),
+    ...createDnsHandlers(deps),
+    ...createTlsHandlers(deps),
+    ...createTargetHandlers(),
+  } satisfies Checked;
+  // Checked above; here the types are forgotten that differ by handler and that nobody outside may rely on.
+  return handlers as unknown as Handlers;
+}

@@ -1,0 +1,40 @@
+import type { Database } from '../postgres/database.ts';
+import type { StackRecord } from '../state.ts';
+
+/** A request that the gateway let through to a service of a stack. */
+export type UpstreamRequest = {
+  stack: StackRecord;
+  database: Database;
+  method: string;
+  /** Below the service's prefix, with a leading slash. */
+  path: string;
+  query: URLSearchParams;
+  headers: Headers;
+  body: string;
+};
+
+export type Upstream = (request: UpstreamRequest) => Promise<Response>;
+
+/** A JSON answer. */
+export const answer = (status: number, value: unknown, headers: Record<string, string> = {}): Response =>
+  new Response(JSON.stringify(value), { status, headers: { 'content-type': 'application/json; charset=utf-8', ...headers } });
+
+/** The service's variable, or the given one of another name. */
+export function setting(stack: StackRecord, service: string, ...names: string[]): string {
+  const env = stack.services.find((one) => one.name === service)?.env ?? {};
+  for (const name of names) {
+    const value = env[name];
+    if (value !== undefined) return value;
+  }
+  return '';
+}
+
+/** User and password of a connection URL such as a service's DATABASE_URL. */
+export function loginOf(url: string): { user: string; password: string } {
+  try {
+    const { username, password } = new URL(url);
+    return { user: decodeURIComponent(username), password: decodeURIComponent(password) };
+  } catch {
+    return { user: '', password: '' };
+  }
+}
