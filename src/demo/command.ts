@@ -18,7 +18,7 @@ export type DemoOptions = {
   interrupted: Promise<void>;
 };
 
-/** Runs the demo and returns the exit code: 0 when every verdict is right. Throws DEMO_USAGE on an unknown sabotage. */
+/** Runs the demo and returns the exit code: 0 when every verdict is right. Throws USAGE on an unknown sabotage. */
 export async function runDemo(options: DemoOptions): Promise<number> {
   const { json, keep, print } = options;
   const sabotage = parseSabotage(options.sabotage);
@@ -48,7 +48,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
 function parseSabotage(text: string | undefined): Sabotage | undefined {
   const known = sabotages.find((name) => name === text);
   if (text === undefined || known) return known;
-  throw new AppError('DEMO_USAGE', {
+  throw new AppError('USAGE', {
     message: `There is no sabotage ${JSON.stringify(text.slice(0, 40))}.`,
     fix: `Choose one of: ${sabotages.join(', ')}.`,
   });

@@ -118,7 +118,7 @@ export function createEngine(deps: EngineDeps): Engine {
           fix: 'Try again.',
           retry: 'later',
         });
-      wakes.touch();
+      wakes.touch(runId);
       await audit(caller, `start ${definition.name}`, runId);
       return view(runId);
     },
@@ -172,7 +172,7 @@ export function createEngine(deps: EngineDeps): Engine {
     async resolve(request, caller) {
       const { run, open } = await loadRun(request.run);
       await resolveRun(deps, run, open, request);
-      wakes.touch();
+      wakes.touch(run.id);
       await audit(caller, `resolve ${request.effect ?? run.id} as ${request.as}: ${(request.note ?? '').slice(0, 200)}`, run.id);
       return view(run.id);
     },

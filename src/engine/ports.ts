@@ -291,8 +291,10 @@ export interface Clock {
 
 /** Wakes between processes (D4). */
 export interface Wakes {
-  touch(): void;
-  subscribe(listener: () => void): () => void;
+  /** After a commit that others care about; in this process the run is known. */
+  touch(runId: string): void;
+  /** The listener gets the run, or undefined when another process (or its echo) woke us. */
+  subscribe(listener: (runId: string | undefined) => void): () => void;
 }
 
 /** Ownership by an operating-system lock (E4). */

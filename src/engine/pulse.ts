@@ -68,7 +68,7 @@ export function startPulse(deps: { store: Store; clock: Clock; log: Log }, row: 
     },
     launchedAt: () => launchedAt,
     end: () => {
-      ended.abort();
+      ended.abort('ended');
       shutdown.removeEventListener('abort', onShutdown);
     },
   };
@@ -94,7 +94,7 @@ async function withinLimits<T>(ms: number, work: Promise<T>, controller: AbortCo
   try {
     return await Promise.race([work, limit.then(() => new Promise<never>(() => undefined)), stopped]);
   } finally {
-    over.abort();
+    over.abort('over');
     stopped.catch(() => undefined);
     limit.catch(() => undefined);
     work.catch(() => undefined);

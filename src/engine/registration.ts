@@ -58,7 +58,7 @@ export function faultsOf(
   const visit = (path: string, state: StateConfig, depth: number): void => {
     const say = (rule: string, what: string) => faults.push(`${rule} ${workflow.name}.${path}: ${what}`);
     const invokes = listOf(state.invoke) as Invoke[];
-    for (const invoke of invokes) checkInvoke(invoke, seen, used, contracts, say);
+    for (const invoke of invokes) checkInvoke(invoke, seen, used, contracts, workflow.machine.implementations.actors, say);
     if (invokes.length > 0 && state.after) say('R1', '`after` on a state that invokes; give the contract a deadline instead');
     checkActions(state, say);
     checkEvents(state, toJsonSchema, say);
@@ -81,6 +81,7 @@ function checkInvoke(
   seen: Set<string>,
   used: Set<string>,
   contracts: Record<string, ContractLike>,
+  actors: object,
   say: (rule: string, what: string) => void,
 ): void {
   const { id, src } = invoke;
@@ -88,6 +89,7 @@ function checkInvoke(
   else if (seen.has(id)) say('R1', `the invoke id ${id} twice`);
   else seen.add(id);
   if (typeof src !== 'string' || !(src in contracts)) say('R1', `an invoke whose source ${String(src)} has no contract`);
+  else if (!(src in actors)) say('R1', `an invoke whose source ${src} is missing from the machine's actors; use actorOf(contract)`);
   else used.add(src);
   for (const [name, handler] of [
     ['onDone', invoke.onDone],

@@ -145,7 +145,7 @@ export async function stepRollback(deps: RollbackDeps, runId: string, signal: Ab
   if (loaded?.run.phase !== 'rolling_back' || loaded.open.length > 0 || loaded.run.attention || !loaded.run.rollback) return;
   if (loaded.run.rollback.stage === 'draining') await freeze(deps, loaded.run, signal);
   else if (loaded.run.rollback.stage === 'undoing') await finish(deps, loaded.run);
-  deps.wakes.touch();
+  deps.wakes.touch(runId);
 }
 
 async function freeze(deps: RollbackDeps, run: RunRow, signal: AbortSignal): Promise<void> {

@@ -97,7 +97,7 @@ export function createRuns({ store, catalog, clock, crypto, wakes }: EngineDeps)
 
   const commitOrConflict = async (change: Change): Promise<void> => {
     const answer = await store.commit(change);
-    if (answer.ok) return wakes.touch();
+    if (answer.ok) return wakes.touch(change.runId);
     if (answer.conflict === 'approval')
       throw new AppError('APPROVAL_STALE', { message: 'The approval was used already.', fix: 'Look at the run again.' });
     await conflict(change.runId);

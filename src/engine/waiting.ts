@@ -1,37 +1,50 @@
+import { createBell } from './bell.ts';
 import type { Clock, Wakes } from './ports.ts';
 import type { RunView } from './view.ts';
 
 export type WaitOptions = { since?: number; waitMs: number; signal?: AbortSignal; onProgress?: (say: string, percent?: number) => void };
 type Deps = { clock: Clock; wakes: Wakes; view: (runId: string) => Promise<RunView> };
 
+const busy = new Set<RunView['status']>(['working', 'settling', 'rolling_back', 'blocked']);
+const pollMs = 1_000;
+/** Another process's wake does not say whose run it is: looked at, but not more often than this. */
+const strangerMs = 100;
+
 /** Resolves when the run no longer works, its version passed `since`, the time is over or the signal fires; the run goes on anyway. */
 export async function waitForRun(deps: Deps, runId: string, { since, waitMs, signal, onProgress }: WaitOptions): Promise<RunView> {
-  const { clock, view } = deps;
+  const { clock, view, wakes } = deps;
+  const bell = createBell(clock);
+  let soon = false;
+  const unsubscribe = wakes.subscribe((woken) => {
+    if (woken === runId) bell.ring();
+    else if (woken === undefined) soon = true;
+  });
+  signal?.addEventListener('abort', bell.ring, { once: true });
   const until = clock.now() + waitMs;
   let said = '';
-  for (;;) {
-    const now = await view(runId);
-    const moved = since !== undefined && now.version > since;
-    const busy = now.status === 'working' || now.status === 'settling' || now.status === 'rolling_back' || now.status === 'blocked';
-    const progress = now.working.find((row) => row.progress)?.progress ?? { say: now.title };
-    const say = `${now.state}: ${progress.say}`;
-    if (say !== said) onProgress?.(say, 'percent' in progress ? progress.percent : undefined);
-    said = say;
-    const left = until - clock.now();
-    if (!busy || (since !== undefined && moved) || left <= 0 || signal?.aborted) return now;
-    await woken(deps, Math.min(left, 1_000), signal);
+  try {
+    for (;;) {
+      soon = false;
+      const now = await view(runId);
+      const progress = progressOf(now);
+      if (progress.say !== said) onProgress?.(progress.say, progress.percent);
+      said = progress.say;
+      const left = until - clock.now();
+      const moved = since !== undefined && now.version > since;
+      if (!busy.has(now.status) || moved || left <= 0 || signal?.aborted) return now;
+      for (let slept = 0; slept < pollMs && slept < left; slept += strangerMs) {
+        const at = clock.now();
+        await bell.wait(Math.min(strangerMs, left));
+        if (soon || signal?.aborted || clock.now() - at < strangerMs) break;
+      }
+    }
+  } finally {
+    unsubscribe();
+    signal?.removeEventListener('abort', bell.ring);
   }
 }
 
-async function woken(deps: Deps, ms: number, signal: AbortSignal | undefined): Promise<void> {
-  const controller = new AbortController();
-  const stop = () => controller.abort();
-  const unsubscribe = deps.wakes.subscribe(stop);
-  signal?.addEventListener('abort', stop, { once: true });
-  try {
-    await deps.clock.wait(ms, controller.signal);
-  } finally {
-    unsubscribe();
-    signal?.removeEventListener('abort', stop);
-  }
+function progressOf(view: RunView): { say: string; percent?: number } {
+  const shown = view.working.find((row) => row.progress)?.progress;
+  return { ...shown, say: `${view.state}: ${shown?.say ?? view.title}` };
 }

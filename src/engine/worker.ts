@@ -4,6 +4,7 @@
  */
 import { toRecord } from '../errors.ts';
 import { type AttemptDeps, attempt } from './attempt.ts';
+import { createBell } from './bell.ts';
 import { horizonMs } from './decide.ts';
 import type { EffectRow, Ownership, TimerRow, Wakes } from './ports.ts';
 import { type RollbackDeps, stepRollback } from './rollback.ts';
@@ -29,14 +30,16 @@ export function createWorker(deps: WorkerDeps): Worker {
   const attempts: AttemptDeps = { ...deps, settle: (row, token, settlement) => settleEffect(deps, row, token, settlement) };
   const inFlight = new Map<string, Promise<void>>();
   const shutdown = new AbortController();
-  const listeners = new Set<() => void>();
+  const bell = createBell(clock);
+  shutdown.signal.addEventListener('abort', bell.ring, { once: true });
   let loop: Promise<void> | undefined;
+  let unsubscribe: (() => void) | undefined;
   let lastTakeOver = Number.NEGATIVE_INFINITY;
 
   const launch = (row: EffectRow): void => {
     const done = attempt(attempts, row, shutdown.signal).finally(() => {
       inFlight.delete(row.key);
-      for (const listener of listeners) listener();
+      bell.ring();
     });
     inFlight.set(row.key, done);
   };
@@ -90,18 +93,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     const next = await store.nextDue().catch(() => undefined);
     // What is due but was not claimed belongs to a held run or another version: look again, but not at once.
     const due = next === undefined ? maxSleepMs : Math.max(idleMs, next - clock.now());
-    const over = new AbortController();
-    const wake = () => over.abort();
-    const unsubscribe = wakes.subscribe(wake);
-    listeners.add(wake);
-    shutdown.signal.addEventListener('abort', wake, { once: true });
-    try {
-      await clock.wait(Math.min(due, pollMs, maxSleepMs), over.signal);
-    } finally {
-      unsubscribe();
-      listeners.delete(wake);
-      shutdown.signal.removeEventListener('abort', wake);
-    }
+    await bell.wait(Math.min(due, pollMs, maxSleepMs));
   };
 
   const run = async (): Promise<void> => {
@@ -119,17 +111,20 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   return {
     start() {
-      loop ??= run();
+      if (loop) return;
+      unsubscribe = wakes.subscribe(bell.ring);
+      loop = run();
     },
     async stop(graceMs) {
-      shutdown.abort();
+      shutdown.abort('shutdown');
+      unsubscribe?.();
       await Promise.race([Promise.all([loop, ...inFlight.values()]), clock.wait(graceMs)]);
     },
     async idle(quietMs, signal) {
       while (!signal?.aborted) {
         const next = await store.nextDue();
         if (inFlight.size === 0 && (next === undefined || next > clock.now() + quietMs)) return;
-        await sleep();
+        await clock.wait(pollMs, signal);
       }
     },
   };

@@ -17,9 +17,9 @@ const keyed = (procedure: string, step: number, identity: Record<string, string>
   entry(procedure, { identity, sha256, body: { description: `capstan ${run}:${step}:it` } });
 
 test('one write per key is no double, the same key again is one', () => {
-  const journal = [keyed('compose.deploy', 9, { composeId: 'c' }), keyed('compose.deploy', 12, { composeId: 'c' })];
+  const journal = [keyed('job.deploy', 9, { composeId: 'c' }), keyed('job.deploy', 12, { composeId: 'c' })];
   expect(countAppliedTwice(journal)).toBe(0);
-  expect(countAppliedTwice([...journal, keyed('compose.deploy', 9, { composeId: 'c' }, 'other body')])).toBe(1);
+  expect(countAppliedTwice([...journal, keyed('job.deploy', 9, { composeId: 'c' }, 'other body')])).toBe(1);
 });
 
 test('a write without key is the same when object and body are', () => {

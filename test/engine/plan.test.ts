@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
 import { assign, createMachine, raise, sendTo, setup } from 'xstate';
 import { z } from 'zod';
+import { actorOf } from '../../machines/effects/contract.ts';
 import { begin, plan, reduce } from '../../src/engine/plan.ts';
 import { faultsOf, type WorkflowLike } from '../../src/engine/registration.ts';
-import { relay, relayContracts, relayHands, toJsonSchema } from '../helpers/relay.ts';
+import { first, relay, relayContracts, relayHands, toJsonSchema } from '../helpers/relay.ts';
 
 test('entering a state with after arms one timer, leaving it disarms the same (P2)', () => {
   const machine = createMachine({ initial: 'a', states: { a: { on: { go: 'b' }, after: { 500: 'b' } }, b: {} } });
@@ -72,7 +73,9 @@ test('history survives storing (P1)', () => {
 const hands = relayHands('http://127.0.0.1:1')({ vault: {} as never, clock: { now: () => 0, wait: async () => undefined } }); // nothing is called
 const faults = (states: object, contracts = relayContracts): string[] => {
   // A machine that breaks a rule cannot be typed by setup(); it comes from users as plain config.
-  const machine = createMachine({ id: 'm', initial: 'a', states } as never);
+  const machine = createMachine({ id: 'm', initial: 'a', states } as never).provide({
+    actors: { 'world.first@1': actorOf(first) },
+  } as never);
   return faultsOf({ ...relay, machine } as WorkflowLike, contracts, hands, toJsonSchema);
 };
 const okMeta = { meta: { title: 't', events: { go: { title: 'g', payload: z.strictObject({}) } } } };
@@ -89,6 +92,7 @@ test.each([
   ['R1 a targetless onDone', { a: { invoke: { ...invoke, onDone: {} } }, b: {} }, /R1.*targetless/],
   ['R1 the same id twice', { a: { invoke }, b: { invoke } }, /R1.*twice/],
   ['R1 no contract', { a: { invoke: { ...invoke, src: 'no.thing@1' } }, b: {} }, /R1.*contract/],
+  ['R1 no actor in the machine', { a: { invoke: { ...invoke, src: 'world.second@1' } }, b: {} }, /R1.*actorOf/],
   ['R1 after beside an invoke', { a: { invoke, after: { 100: 'b' } }, b: {} }, /R1.*after/],
   ['R2 another action', { a: { ...okMeta, entry: sendTo('x', { type: 'y' }), on: { go: 'b' } }, b: {} }, /R2.*action/],
   ['R2 a delayed raise without id', { a: { ...okMeta, entry: raise({ type: 'go' }, { delay: 5 }), on: { go: 'b' } }, b: {} }, /R2.*raise/],

@@ -83,7 +83,7 @@ export async function openStage(sandbox: Sandbox, home = mkdtempSync(join(tmpdir
     },
     async rollback(run, to) {
       const code = await codeOf(engine.rollback({ run, to }, me));
-    if (code !== 'APPROVAL_REQUIRED') throw new Error(`the rollback ended with ${code}`);
+      if (code !== 'APPROVAL_REQUIRED') throw new Error(`the rollback ended with ${code}`);
       return approve(run);
     },
     async close() {

@@ -5,6 +5,7 @@
 import { and, eq, gt, inArray, isNull, sql } from 'drizzle-orm';
 import type { Change, Closing, Committed, Conflict, LocalWrites } from '../../engine/ports.ts';
 import type { Db } from './database.ts';
+import type { Queries } from './queries.ts';
 import { openStatuses } from './rows.ts';
 import { approvals, artifacts, checkpoints, effects, events, requests, runs, secrets, targets, timers } from './schema.ts';
 
@@ -22,9 +23,9 @@ export function toConflict(error: unknown): Committed {
   throw error;
 }
 
-export function applyChange(db: Db, change: Change): Committed {
+export function applyChange(db: Db, q: Queries, change: Change): Committed {
   const { runId, at } = change;
-  const version = change.expect === 'new' ? insertRun(db, change) : expectVersion(db, change);
+  const version = change.expect === 'new' ? insertRun(db, change) : expectVersion(q, change);
   const seq = change.event ? (change.expect === 'new' ? 1 : version + 1) : version;
   if (change.request) keepRequest(db, change, seq);
   if (change.consume) consume(db, change.consume.approvalId, seq);
@@ -50,12 +51,7 @@ export function applyChange(db: Db, change: Change): Committed {
       .run();
   if (change.writes) keepWrites(db, change.writes, runId, seq, at);
   if (change.voidAfter !== undefined) voidAfter(db, runId, change.voidAfter, at);
-  const openLeft =
-    db
-      .select({ n: sql<number>`count(*)` })
-      .from(effects)
-      .where(and(eq(effects.runId, runId), inArray(effects.status, openStatuses)))
-      .get()?.n ?? 0;
+  const openLeft = q.openCount.get({ runId })?.n ?? 0;
   if (change.checkpoint && openLeft === 0) keepCheckpoint(db, change.checkpoint, runId, seq, at);
   return { ok: true, version: seq, settled: openLeft === 0 };
 }
@@ -78,8 +74,8 @@ function insertRun(db: Db, change: Change): number {
   return 1;
 }
 
-function expectVersion(db: Db, change: Change): number {
-  const found = db.select({ version: runs.version }).from(runs).where(eq(runs.id, change.runId)).get();
+function expectVersion(q: Queries, change: Change): number {
+  const found = q.version.get({ runId: change.runId });
   if (!found || found.version !== change.expect) throw new ConflictError('version');
   return found.version;
 }

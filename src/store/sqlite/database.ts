@@ -26,7 +26,7 @@ const patienceMs = 10_000;
 /** Opens and checks a connection. Throws STORE_DAMAGED, STORE_UNREADABLE. `schemaVersion` is asserted in every write when given. */
 export function openDatabase(path: string, schemaVersion?: number): Connection {
   const sqlite = openSqlite(path);
-  const db = drizzle(sqlite, { schema });
+  const db = drizzle(remembering(sqlite), { schema });
   return {
     db,
     sqlite,
@@ -62,6 +62,19 @@ function openSqlite(path: string): Sqlite {
   } catch (error) {
     throw toStoreError(error, path);
   }
+}
+
+/** Compiles each statement once: the same text comes again with every step. */
+function remembering(sqlite: Sqlite): Sqlite {
+  const statements = new Map<string, Database.Statement>();
+  const prepare = sqlite.prepare.bind(sqlite);
+  return Object.assign(sqlite, {
+    prepare: (text: string) => {
+      const known = statements.get(text) ?? prepare(text);
+      if (statements.size < 500) statements.set(text, known);
+      return known;
+    },
+  });
 }
 
 function assertVersion(sqlite: Sqlite, expected: number): void {

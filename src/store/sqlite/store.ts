@@ -1,36 +1,14 @@
-import { and, asc, desc, eq, getTableColumns, gt, inArray, isNotNull, isNull, lt, lte, or, sql } from 'drizzle-orm';
-import type { EffectRow, RunRow, Store } from '../../engine/ports.ts';
+import { and, asc, desc, eq, getTableColumns, gt, inArray, isNotNull, lt, sql } from 'drizzle-orm';
+import type { RunRow, Store } from '../../engine/ports.ts';
 import { applyChange, toConflict } from './commit.ts';
-import type { Connection, Db } from './database.ts';
+import type { Connection } from './database.ts';
+import { prepareQueries } from './queries.ts';
 import { effectColumns, openStatuses, toEffect } from './rows.ts';
-import { approvals, attempts, audit, checkpoints, definitions, effects, events, requests, runs, timers } from './schema.ts';
+import { approvals, attempts, audit, definitions, effects, events, requests, runs } from './schema.ts';
 
 /** The ledger in SQLite (engine.md C, E, T). All writes are short IMMEDIATE transactions. */
-export function createStore({ read, write }: Connection): Store {
-  const oneEffect = (db: Db, key: string): EffectRow | undefined => {
-    const row = db.select(effectColumns).from(effects).where(eq(effects.key, key)).get();
-    return row && toEffect(row);
-  };
-  const openOf = (db: Db, runId: string): EffectRow[] =>
-    db
-      .select(effectColumns)
-      .from(effects)
-      .where(and(eq(effects.runId, runId), inArray(effects.status, openStatuses)))
-      .orderBy(asc(effects.entrySeq))
-      .all()
-      .map(toEffect);
-
-  const dueNow = (now: number, horizonMs: number, hashes: string[]) =>
-    and(
-      inArray(effects.status, ['intent', 'cancelling']),
-      isNull(effects.worker),
-      isNull(effects.attention),
-      or(lte(effects.notBefore, now), gt(effects.notBefore, now + horizonMs)),
-      eq(runs.held, false),
-      or(eq(effects.kind, 'undo'), eq(effects.status, 'cancelling'), inArray(runs.definitionHash, hashes)),
-      sql`(${effects.kind} = 'do' or not exists (select 1 from effects e where e.run_id = ${effects.runId} and e.kind = 'undo' and e.entry_seq < ${effects.entrySeq} and e.status in ('intent', 'running', 'cancelling')))`,
-    );
-
+export function createStore({ db: own, read, write }: Connection): Store {
+  const q = prepareQueries(own);
   return {
     async registerDefinition(row) {
       await write((db) =>
@@ -42,15 +20,9 @@ export function createStore({ read, write }: Connection): Store {
       );
     },
     load: (runId) =>
-      read((db) => {
-        const run = db.select().from(runs).where(eq(runs.id, runId)).get();
-        return (
-          run && {
-            run: run satisfies RunRow,
-            open: openOf(db, runId),
-            timers: db.select().from(timers).where(eq(timers.runId, runId)).all(),
-          }
-        );
+      read(() => {
+        const run = q.run.get({ runId });
+        return run && { run: run satisfies RunRow, open: q.open.all({ runId }).map(toEffect), timers: q.timers.all({ runId }) };
       }),
     findRun: (reference) =>
       read((db) => {
@@ -66,7 +38,7 @@ export function createStore({ read, write }: Connection): Store {
           .all()
           .map((row) => row.id);
       }),
-    commit: (change) => write((db) => applyChange(db, change)).catch(toConflict),
+    commit: (change) => write((db) => applyChange(db, q, change)).catch(toConflict),
     findRequest: (principal, key) =>
       read((db) =>
         db
@@ -77,34 +49,9 @@ export function createStore({ read, write }: Connection): Store {
       ),
 
     async claimDue({ worker, now, horizonMs, limit, definitions: hashes, token }) {
-      const due = (db: Db) =>
-        db
-          .select({ key: effects.key })
-          .from(effects)
-          .innerJoin(runs, eq(runs.id, effects.runId))
-          .where(dueNow(now, horizonMs, hashes))
-          .orderBy(asc(effects.notBefore))
-          .limit(limit)
-          .all();
+      const due = () => q.due.all({ now, horizon: now + horizonMs, hashes: JSON.stringify(hashes), limit });
       if ((await read(due)).length === 0) return []; // C2: a claim transaction only when something is due
-      return write((db) =>
-        due(db).map(({ key }) =>
-          toEffect(
-            db
-              .update(effects)
-              .set({
-                status: sql`case status when 'intent' then 'running' else status end`,
-                worker,
-                token: token(),
-                startedAt: sql`coalesce(started_at, ${now})`,
-                attempt: sql`attempt + case outside when 'maybe' then 0 else 1 end`,
-              })
-              .where(eq(effects.key, key))
-              .returning(effectColumns)
-              .get(),
-          ),
-        ),
-      );
+      return write(() => due().map(({ key }) => toEffect(q.claim.get({ key, worker, now, token: token() }))));
     },
     launch: (key, token, at, { count, before }) =>
       write(
@@ -157,16 +104,12 @@ export function createStore({ read, write }: Connection): Store {
             .where(and(inArray(effects.worker, dead), inArray(effects.status, openStatuses)))
             .run().changes,
       ),
-    owners: () =>
-      read((db) =>
-        db
-          .selectDistinct({ worker: effects.worker })
-          .from(effects)
-          .where(isNotNull(effects.worker))
-          .all()
-          .flatMap((row) => row.worker ?? []),
-      ),
-    effect: (key) => read((db) => oneEffect(db, key)),
+    owners: () => read(() => q.owners.all().flatMap((row) => row.worker ?? [])),
+    effect: (key) =>
+      read(() => {
+        const row = q.effect.get({ key });
+        return row && toEffect(row);
+      }),
     effects: (runId) =>
       read((db) =>
         db
@@ -210,40 +153,12 @@ export function createStore({ read, write }: Connection): Store {
           .limit(limit)
           .all(),
       ),
-    checkpoints: (runId) =>
-      read((db) => db.select().from(checkpoints).where(eq(checkpoints.runId, runId)).orderBy(asc(checkpoints.seq)).all()),
-    dueTimers: (now, limit) =>
-      read((db) => db.select().from(timers).where(lte(timers.dueAt, now)).orderBy(asc(timers.dueAt)).limit(limit).all()),
-    rollbacksDue: () =>
-      read((db) =>
-        db
-          .select({ id: runs.id })
-          .from(runs)
-          .where(
-            and(
-              eq(runs.phase, 'rolling_back'),
-              isNull(runs.attention),
-              sql`not exists (select 1 from effects e where e.run_id = ${runs.id} and e.status in ('intent', 'running', 'cancelling'))`,
-            ),
-          )
-          .all()
-          .map((row) => row.id),
-      ),
+    checkpoints: (runId) => read(() => q.checkpoints.all({ runId })),
+    dueTimers: (now, limit) => read(() => q.dueTimers.all({ now, limit })),
+    rollbacksDue: () => read(() => q.rollbacksDue.all().map((row) => row.id)),
     nextDue: () =>
-      read((db) => {
-        const effect = db
-          .select({ at: sql<number | null>`min(${effects.notBefore})` })
-          .from(effects)
-          .innerJoin(runs, eq(runs.id, effects.runId))
-          .where(
-            and(inArray(effects.status, ['intent', 'cancelling']), isNull(effects.worker), isNull(effects.attention), eq(runs.held, false)),
-          )
-          .get()?.at;
-        const timer = db
-          .select({ at: sql<number | null>`min(${timers.dueAt})` })
-          .from(timers)
-          .get()?.at;
-        const both = [effect, timer].filter((at) => at !== null && at !== undefined);
+      read(() => {
+        const both = [q.nextEffect.get()?.at, q.nextTimer.get()?.at].filter((at) => at !== null && at !== undefined);
         return both.length === 0 ? undefined : Math.min(...both);
       }),
     runs: ({ workflow, limit, before }) =>
@@ -276,8 +191,7 @@ export function createStore({ read, write }: Connection): Store {
             .get()?.n ?? 0,
       ),
 
-    approvals: (runId) =>
-      read((db) => db.select(approvalColumns).from(approvals).where(eq(approvals.runId, runId)).orderBy(asc(approvals.createdAt)).all()),
+    approvals: (runId) => read(() => q.approvals.all({ runId }).map(({ consumedSeq: _, ...row }) => row)),
     approval: (id) => read((db) => db.select(approvalColumns).from(approvals).where(eq(approvals.id, id)).get()),
     async saveApproval(row) {
       await write((db) => db.insert(approvals).values(row).onConflictDoUpdate({ target: approvals.id, set: row }).run());

@@ -1,0 +1,1 @@
+export function withTable(readme: string, tools: readonly { name: string; description: string }[]): string;

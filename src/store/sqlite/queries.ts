@@ -1,0 +1,97 @@
+/** The reads of the hot path, built and prepared once per connection: building them anew costs more than running them. */
+import { and, asc, eq, gt, inArray, isNotNull, isNull, lte, or, sql } from 'drizzle-orm';
+import type { Db } from './database.ts';
+import { effectColumns, openStatuses } from './rows.ts';
+import { approvals, checkpoints, effects, runs, timers } from './schema.ts';
+
+const at = sql.placeholder('now');
+const runId = sql.placeholder('runId');
+
+/** Due, free and allowed here; undo rows one at a time in their order (engine.md B2d, B5, E8, V2). */
+const isDue = and(
+  inArray(effects.status, ['intent', 'cancelling']),
+  isNull(effects.worker),
+  isNull(effects.attention),
+  or(lte(effects.notBefore, at), gt(effects.notBefore, sql.placeholder('horizon'))),
+  eq(runs.held, false),
+  or(
+    eq(effects.kind, 'undo'),
+    eq(effects.status, 'cancelling'),
+    sql`${runs.definitionHash} in (select value from json_each(${sql.placeholder('hashes')}))`,
+  ),
+  sql`(${effects.kind} = 'do' or not exists (select 1 from effects e where e.run_id = ${effects.runId} and e.kind = 'undo' and e.entry_seq < ${effects.entrySeq} and e.status in ('intent', 'running', 'cancelling')))`,
+);
+
+export type Queries = ReturnType<typeof prepareQueries>;
+
+export function prepareQueries(db: Db) {
+  const isOpen = inArray(effects.status, openStatuses);
+  return {
+    run: db.select().from(runs).where(eq(runs.id, runId)).prepare(),
+    version: db.select({ version: runs.version }).from(runs).where(eq(runs.id, runId)).prepare(),
+    open: db
+      .select(effectColumns)
+      .from(effects)
+      .where(and(eq(effects.runId, runId), isOpen))
+      .orderBy(asc(effects.entrySeq))
+      .prepare(),
+    openCount: db
+      .select({ n: sql<number>`count(*)` })
+      .from(effects)
+      .where(and(eq(effects.runId, runId), isOpen))
+      .prepare(),
+    timers: db.select().from(timers).where(eq(timers.runId, runId)).prepare(),
+    effect: db
+      .select(effectColumns)
+      .from(effects)
+      .where(eq(effects.key, sql.placeholder('key')))
+      .prepare(),
+    checkpoints: db.select().from(checkpoints).where(eq(checkpoints.runId, runId)).orderBy(asc(checkpoints.seq)).prepare(),
+    approvals: db.select().from(approvals).where(eq(approvals.runId, runId)).orderBy(asc(approvals.createdAt)).prepare(),
+    due: db
+      .select({ key: effects.key })
+      .from(effects)
+      .innerJoin(runs, eq(runs.id, effects.runId))
+      .where(isDue)
+      .orderBy(asc(effects.notBefore))
+      .limit(sql.placeholder('limit'))
+      .prepare(),
+    owners: db.selectDistinct({ worker: effects.worker }).from(effects).where(isNotNull(effects.worker)).prepare(),
+    dueTimers: db.select().from(timers).where(lte(timers.dueAt, at)).orderBy(asc(timers.dueAt)).limit(sql.placeholder('limit')).prepare(),
+    rollbacksDue: db
+      .select({ id: runs.id })
+      .from(runs)
+      .where(
+        and(
+          eq(runs.phase, 'rolling_back'),
+          isNull(runs.attention),
+          sql`not exists (select 1 from effects e where e.run_id = ${runs.id} and e.status in ('intent', 'running', 'cancelling'))`,
+        ),
+      )
+      .prepare(),
+    nextEffect: db
+      .select({ at: sql<number | null>`min(${effects.notBefore})` })
+      .from(effects)
+      .innerJoin(runs, eq(runs.id, effects.runId))
+      .where(
+        and(inArray(effects.status, ['intent', 'cancelling']), isNull(effects.worker), isNull(effects.attention), eq(runs.held, false)),
+      )
+      .prepare(),
+    nextTimer: db
+      .select({ at: sql<number | null>`min(${timers.dueAt})` })
+      .from(timers)
+      .prepare(),
+    claim: db
+      .update(effects)
+      .set({
+        status: sql`case status when 'intent' then 'running' else status end`,
+        worker: sql`${sql.placeholder('worker')}`,
+        token: sql`${sql.placeholder('token')}`,
+        startedAt: sql`coalesce(started_at, ${at})`,
+        attempt: sql`attempt + case outside when 'maybe' then 0 else 1 end`,
+      })
+      .where(eq(effects.key, sql.placeholder('key')))
+      .returning(effectColumns)
+      .prepare(),
+  };
+}
