@@ -2,6 +2,7 @@
 import { eq } from 'drizzle-orm';
 import { systemClock } from './clock.ts';
 import { type Catalog, createCatalog } from './engine/catalog.ts';
+import { createDispatch } from './engine/dispatch.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
 import type { Clock, ContractLike, Hands, SchemaLike, Store, Vault } from './engine/ports.ts';
 import type { WorkflowLike } from './engine/registration.ts';
@@ -85,7 +86,8 @@ export async function openDesk(options: DeskOptions): Promise<Desk> {
     }
     const wakes = createWakes(home.wake, clock.now);
     const ownership = joinWorkers(home.workers);
-    const deps = { store, vault, hands, catalog, clock, crypto, log, wakes, ownership };
+    const dispatch = createDispatch(store);
+    const deps = { store, dispatch, vault, hands, catalog, clock, crypto, log, wakes, ownership };
     return {
       home,
       engine: createEngine(deps),

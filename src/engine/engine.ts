@@ -110,7 +110,7 @@ export function createEngine(deps: EngineDeps): Engine {
         principal: caller.principal,
         traceId: crypto.newToken(),
       };
-      const committed = await store.commit({ ...change, create, ...(keyed ? { request: keyed } : {}) });
+      const committed = await deps.dispatch.commit({ ...change, create, ...(keyed ? { request: keyed } : {}) });
       if (!committed.ok && committed.conflict === 'request') return engine.start(request, caller); // the same key won elsewhere
       if (!committed.ok)
         throw new AppError('START_FAILED', {

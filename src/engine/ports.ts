@@ -141,7 +141,10 @@ export type StagedTarget = { name: string; kind: string; tags: string[]; record:
 /** Writes to our own store that belong to the commit of an outcome (E2 local, S3). */
 export type LocalWrites = { secrets: StagedSecret[]; artifacts: StagedArtifact[]; targets: StagedTarget[] };
 
-export type NewEffect = Pick<EffectRow, 'key' | 'kind' | 'undoOf' | 'entrySeq' | 'invokeId' | 'contract' | 'input'>;
+export type NewEffect = Pick<EffectRow, 'key' | 'kind' | 'undoOf' | 'entrySeq' | 'invokeId' | 'contract' | 'input'> & {
+  /** Born running, owned by the committer (C4). */
+  claim?: { worker: string; token: string };
+};
 
 export type Closing = {
   key: string;
@@ -186,7 +189,7 @@ export type Change = {
 };
 
 export type Conflict = 'version' | 'token' | 'timer' | 'approval' | 'request' | 'exists';
-export type Committed = { ok: true; version: number; settled: boolean } | { ok: false; conflict: Conflict; version: number };
+export type Committed = { ok: true; version: number; claimed: EffectRow[] } | { ok: false; conflict: Conflict; version: number };
 
 export type RequestRow = { principal: string; key: string; payloadHash: string; runId: string; seq: number };
 

@@ -2,6 +2,7 @@
 import { AppError } from '../errors.ts';
 import type { Catalog } from './catalog.ts';
 import { changeOf } from './change.ts';
+import type { Dispatch } from './dispatch.ts';
 import { parse, quoted } from './payload.ts';
 import { plan } from './plan.ts';
 import type { Clock, EffectRow, RunRow, Store } from './ports.ts';
@@ -15,7 +16,7 @@ export type ResolveRequest = {
   note?: string | undefined;
 };
 
-type Deps = { store: Store; catalog: Catalog; clock: Clock };
+type Deps = { store: Store; dispatch: Dispatch; catalog: Catalog; clock: Clock };
 
 export async function resolveRun(deps: Deps, run: RunRow, open: EffectRow[], request: ResolveRequest): Promise<void> {
   const { store, clock } = deps;
@@ -105,5 +106,5 @@ async function resolveApplied(deps: Deps, run: RunRow, row: EffectRow, request: 
     });
   const cause = { type: event.type, payload: output, source: 'principal' as const, principal: null, effectKey: row.key };
   const change = changeOf({ runId: run.id, expect: run.version, at: deps.clock.now(), cause, step, definition });
-  await deps.store.commit({ ...change, close: { key: row.key, token: '', status: 'done', outside: 'applied', output } });
+  await deps.dispatch.commit({ ...change, close: { key: row.key, token: '', status: 'done', outside: 'applied', output } });
 }

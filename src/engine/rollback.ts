@@ -7,10 +7,12 @@
 import { AppError, toRecord } from '../errors.ts';
 import type { Catalog } from './catalog.ts';
 import { isMutating } from './decide.ts';
+import type { Dispatch } from './dispatch.ts';
 import type { CheckpointRow, Clock, Crypto, EffectRow, Hands, Log, NewEffect, RunRow, Store, Vault, Wakes } from './ports.ts';
 import { untilCommitted } from './settle.ts';
 
 export type RollbackDeps = {
+  dispatch: Dispatch;
   store: Store;
   vault: Vault;
   hands: Hands;

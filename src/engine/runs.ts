@@ -1,12 +1,14 @@
 /** What every method of the engine does with a stored run: find, show, answer again, commit or say who moved it (C3, C6). */
 import { AppError } from '../errors.ts';
 import type { Catalog } from './catalog.ts';
+import type { Dispatch } from './dispatch.ts';
 import { quoted } from './payload.ts';
 import type { Change, Clock, Crypto, EffectRow, Hands, Log, RunRow, Store, Vault, Wakes } from './ports.ts';
 import { type RunView, viewOf } from './view.ts';
 
 export type Caller = { principal: string; door: string };
 export type EngineDeps = {
+  dispatch: Dispatch;
   store: Store;
   vault: Vault;
   hands: Hands;
@@ -33,7 +35,7 @@ export type Runs = {
   audit(caller: Caller, action: string, runId: string, level?: string | null): Promise<void>;
 };
 
-export function createRuns({ store, catalog, clock, crypto, wakes }: EngineDeps): Runs {
+export function createRuns({ store, dispatch, catalog, clock, crypto, wakes }: EngineDeps): Runs {
   const idOf = async (reference: string): Promise<string> => {
     const ids = await store.findRun(reference);
     const [only] = ids;
@@ -96,7 +98,7 @@ export function createRuns({ store, catalog, clock, crypto, wakes }: EngineDeps)
   };
 
   const commitOrConflict = async (change: Change): Promise<void> => {
-    const answer = await store.commit(change);
+    const answer = await dispatch.commit(change);
     if (answer.ok) return wakes.touch(change.runId);
     if (answer.conflict === 'approval')
       throw new AppError('APPROVAL_STALE', { message: 'The approval was used already.', fix: 'Look at the run again.' });

@@ -3,6 +3,7 @@ import { AppError, type ErrorRecord, toRecord } from '../errors.ts';
 import type { Catalog } from './catalog.ts';
 import { changeOf, checkpointFor } from './change.ts';
 import { describe } from './describe.ts';
+import type { Dispatch } from './dispatch.ts';
 import { plan, restore } from './plan.ts';
 import type { Change, Clock, Closing, Committed, EffectRow, LocalWrites, Log, Outside, RunRow, Store, TimerRow, Wakes } from './ports.ts';
 
@@ -14,7 +15,7 @@ export type Settlement = {
   writes?: LocalWrites;
 };
 
-export type SettleDeps = { store: Store; catalog: Catalog; clock: Clock; log: Log; wakes: Wakes };
+export type SettleDeps = { store: Store; dispatch: Dispatch; catalog: Catalog; clock: Clock; log: Log; wakes: Wakes };
 
 /** Writes an effect's answer; the machine hears it only while the row is still `running`, that is, its entry is current (E7). */
 export async function settleEffect(deps: SettleDeps, row: EffectRow, token: string, settlement: Settlement): Promise<void> {
@@ -98,13 +99,13 @@ export async function fireTimer(deps: SettleDeps, timer: TimerRow): Promise<void
 
 /** Outcomes and timers retry a version conflict without limit, with jitter (C3); any other conflict means it is no longer ours. */
 export async function untilCommitted(
-  deps: Pick<SettleDeps, 'store' | 'clock'>,
+  deps: Pick<SettleDeps, 'dispatch' | 'clock'>,
   build: () => Promise<Change | undefined>,
 ): Promise<Committed | undefined> {
   for (let tries = 0; ; tries++) {
     const change = await build();
     if (!change) return undefined;
-    const answer = await deps.store.commit(change);
+    const answer = await deps.dispatch.commit(change);
     if (answer.ok || answer.conflict !== 'version') return answer;
     await deps.clock.wait(1 + deps.clock.random() * Math.min(50, 2 ** tries));
   }

@@ -6,6 +6,7 @@ import { toRecord } from '../errors.ts';
 import { type AttemptDeps, attempt } from './attempt.ts';
 import { createBell } from './bell.ts';
 import { horizonMs } from './decide.ts';
+import type { Slots } from './dispatch.ts';
 import type { EffectRow, Ownership, TimerRow, Wakes } from './ports.ts';
 import { type RollbackDeps, stepRollback } from './rollback.ts';
 import { fireTimer, settleEffect } from './settle.ts';
@@ -28,7 +29,7 @@ const maxSleepMs = 60_000;
 export function createWorker(deps: WorkerDeps): Worker {
   const { store, clock, log, ownership, wakes, catalog, crypto } = deps;
   const attempts: AttemptDeps = { ...deps, settle: (row, token, settlement) => settleEffect(deps, row, token, settlement) };
-  const inFlight = new Map<string, Promise<void>>();
+  const inFlight = new Map<string, { done: Promise<void>; stop: () => void }>();
   const shutdown = new AbortController();
   const bell = createBell(clock);
   shutdown.signal.addEventListener('abort', bell.ring, { once: true });
@@ -36,12 +37,32 @@ export function createWorker(deps: WorkerDeps): Worker {
   let unsubscribe: (() => void) | undefined;
   let lastTakeOver = Number.NEGATIVE_INFINITY;
 
+  let reserved = 0;
+  const slotsHere: Slots = {
+    worker: ownership.id,
+    token: crypto.newToken,
+    reserve(wanted, extra) {
+      const taken = shutdown.signal.aborted ? 0 : Math.max(0, Math.min(wanted, slots + extra - inFlight.size - reserved));
+      reserved += taken;
+      return taken;
+    },
+    giveBack(count) {
+      reserved -= count;
+    },
+    launch(row) {
+      reserved--;
+      launch(row);
+    },
+  };
+
   const launch = (row: EffectRow): void => {
-    const done = attempt(attempts, row, shutdown.signal).finally(() => {
+    const own = new AbortController(); // one each: a shared signal with many listeners warns of a leak
+    if (shutdown.signal.aborted) own.abort('shutdown');
+    const done = attempt(attempts, row, own.signal).finally(() => {
       inFlight.delete(row.key);
       bell.ring();
     });
-    inFlight.set(row.key, done);
+    inFlight.set(row.key, { done, stop: () => own.abort('shutdown') });
   };
 
   const takeOver = async (): Promise<void> => {
@@ -74,7 +95,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     await takeOver();
     await fireDue();
     await rollbacks();
-    const free = slots - inFlight.size;
+    const free = slots - inFlight.size - reserved;
     if (free <= 0 || shutdown.signal.aborted) return 0;
     const definitions = catalog.list().map((definition) => definition.hash);
     const rows = await store.claimDue({
@@ -113,12 +134,15 @@ export function createWorker(deps: WorkerDeps): Worker {
     start() {
       if (loop) return;
       unsubscribe = wakes.subscribe(bell.ring);
+      deps.dispatch.attach(slotsHere);
       loop = run();
     },
     async stop(graceMs) {
+      deps.dispatch.detach();
       shutdown.abort('shutdown');
+      for (const each of inFlight.values()) each.stop();
       unsubscribe?.();
-      await Promise.race([Promise.all([loop, ...inFlight.values()]), clock.wait(graceMs)]);
+      await Promise.race([Promise.all([loop, ...[...inFlight.values()].map((each) => each.done)]), clock.wait(graceMs)]);
     },
     async idle(quietMs, signal) {
       while (!signal?.aborted) {

@@ -59,6 +59,14 @@ export function atTerminal(
       left.shift();
       child.stdin.write(next.type);
     });
-    child.once('close', (code) => resolve({ exit: code ?? -1, screen }));
+    // A question that never comes must fail the test with what stood on the screen, not hang it.
+    const giveUp = setTimeout(() => child.kill('SIGKILL'), 25_000);
+    child.once('close', (code) => {
+      clearTimeout(giveUp);
+      resolve({
+        exit: code ?? -1,
+        screen: left.length === 0 ? screen : `${screen}\n(never asked: ${left.map(({ when }) => when).join(', ')})`,
+      });
+    });
   });
 }

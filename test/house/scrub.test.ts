@@ -48,3 +48,16 @@ test('whatever the value, it does not come through (property)', () => {
     }),
   );
 });
+
+test.each(['--secret-', 'a', 'A_', 'eyJa.', 'http://a:', 'AKIA', '_KEY', 'x@'])(
+  'a long text of %j takes no time that grows out of bounds',
+  (piece) => {
+    const text = piece.repeat(Math.ceil(200_000 / piece.length));
+    expect(createScrubber().scrub(text).length).toBeGreaterThan(0);
+  },
+);
+
+test('a scrubbed JSON line is still JSON', () => {
+  const line = JSON.stringify({ message: 'rclone "--s3-secret-access-key=abc" and "postgres://u:p@h/x" and "JWT_SECRET=abc"' });
+  expect(() => JSON.parse(createScrubber().scrub(line))).not.toThrow();
+});

@@ -67,7 +67,10 @@ export function judgeUserData(name: string, { tables, users, objects }: UserData
 /** True when a container of the database runs and is not known to be unhealthy: something may live in it. */
 async function databaseLives(client: DokployClient, service: ComposeOne, plan: PlanDocument): Promise<boolean> {
   const containers = await client.containers(service.appName, plan.serverId);
-  return containers.state === 'known' && containers.rows.some((row) => row.service === 'db' && row.state === 'running' && row.health !== 'unhealthy');
+  return (
+    containers.state === 'known' &&
+    containers.rows.some((row) => row.service === 'db' && row.state === 'running' && row.health !== 'unhealthy')
+  );
 }
 
 const unreachable = new Set(['HOST_NOT_FOUND', 'CONNECTION_REFUSED', 'HOST_UNREACHABLE', 'CONNECTION_TIMEOUT']);

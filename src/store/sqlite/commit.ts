@@ -3,10 +3,10 @@
  * Runs inside BEGIN IMMEDIATE; a conflict throws out of the transaction and becomes the answer.
  */
 import { and, eq, gt, inArray, isNull, sql } from 'drizzle-orm';
-import type { Change, Closing, Committed, Conflict, LocalWrites } from '../../engine/ports.ts';
+import type { Change, Closing, Committed, Conflict, EffectRow, LocalWrites, NewEffect } from '../../engine/ports.ts';
 import type { Db } from './database.ts';
 import type { Queries } from './queries.ts';
-import { openStatuses } from './rows.ts';
+import { openStatuses, toEffect } from './rows.ts';
 import { approvals, artifacts, checkpoints, effects, events, requests, runs, secrets, targets, timers } from './schema.ts';
 
 class ConflictError extends Error {
@@ -38,7 +38,8 @@ export function applyChange(db: Db, q: Queries, change: Change): Committed {
       .set({ status: 'cancelled', worker: null, token: null, attention: null, settledAt: at })
       .where(and(eq(effects.runId, runId), eq(effects.kind, 'undo'), inArray(effects.status, openStatuses)))
       .run();
-  for (const row of change.open ?? []) open(db, row, runId, at);
+  const held = q.version.get({ runId })?.held ?? false;
+  for (const row of change.open ?? []) open(db, held ? withoutClaim(row) : row, runId, at);
   changeTimers(db, change, seq);
   if (change.event)
     db.insert(events)
@@ -53,7 +54,20 @@ export function applyChange(db: Db, q: Queries, change: Change): Committed {
   if (change.voidAfter !== undefined) voidAfter(db, runId, change.voidAfter, at);
   const openLeft = q.openCount.get({ runId })?.n ?? 0;
   if (change.checkpoint && openLeft === 0) keepCheckpoint(db, change.checkpoint, runId, seq, at);
-  return { ok: true, version: seq, settled: openLeft === 0 };
+  return { ok: true, version: seq, claimed: claimedRows(q, change) };
+}
+
+/** Hold stops claiming at once (B5). */
+function withoutClaim({ claim: _, ...row }: NewEffect): NewEffect {
+  return row;
+}
+
+function claimedRows(q: Queries, change: Change): EffectRow[] {
+  const keys = change.open?.filter((row) => row.claim).map((row) => row.key) ?? [];
+  return keys.flatMap((key) => {
+    const row = q.effect.get({ key });
+    return row?.status === 'running' ? [toEffect(row)] : [];
+  });
 }
 
 function insertRun(db: Db, change: Change): number {
@@ -146,8 +160,10 @@ function stop(db: Db, runId: string, what: string[] | '*', at: number): void {
   db.update(effects).set({ status: 'cancelling', attention: null, notBefore: 0 }).where(which).run();
 }
 
-function open(db: Db, row: NonNullable<Change['open']>[number], runId: string, at: number): void {
-  const fresh = { ...row, runId, status: 'intent' as const, outside: 'untouched' as const, createdAt: at };
+function open(db: Db, row: NewEffect, runId: string, at: number): void {
+  const { claim, ...columns } = row;
+  const owned = claim ? { ...claim, status: 'running' as const, attempt: 1, startedAt: at } : { status: 'intent' as const };
+  const fresh = { ...columns, ...owned, runId, outside: 'untouched' as const, createdAt: at };
   db.insert(effects)
     .values(fresh)
     // Only an undo can come again: a rollback that was abandoned and asked for anew.

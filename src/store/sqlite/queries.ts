@@ -28,7 +28,7 @@ export function prepareQueries(db: Db) {
   const isOpen = inArray(effects.status, openStatuses);
   return {
     run: db.select().from(runs).where(eq(runs.id, runId)).prepare(),
-    version: db.select({ version: runs.version }).from(runs).where(eq(runs.id, runId)).prepare(),
+    version: db.select({ version: runs.version, held: runs.held }).from(runs).where(eq(runs.id, runId)).prepare(),
     open: db
       .select(effectColumns)
       .from(effects)

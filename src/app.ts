@@ -1,0 +1,185 @@
+/**
+ * The composition root: the only file that knows every room (design §3). Nothing here is loaded before it is needed:
+ * doors import this file lazily, so that `--version` and the first MCP answer stay fast.
+ */
+import { contracts } from '../machines/effects/registry.ts';
+import { workflows } from '../machines/registry.ts';
+import { type Config, readVariable } from './config.ts';
+import { type Desk, openDesk } from './desk.ts';
+import { createLimiters, type Limiter } from './effects/dokploy/rate-limit.ts';
+import type { DokployConnection, Reach } from './effects/handler.ts';
+import { createHandlers, type HandlerDeps } from './effects/handlers.ts';
+import { createHands } from './effects/hands.ts';
+import type { EffectRow, StagedSecret, Vault } from './engine/ports.ts';
+import { AppError } from './errors.ts';
+import { toJsonSchema } from './json-schema.ts';
+import type { Logger } from './log.ts';
+import type { EffectSummary, McpApp } from './mcp/app-port.ts';
+import type { Scrubber } from './scrub.ts';
+import type { DokployRow } from './store/registry.ts';
+
+export type Surroundings = {
+  config: Config;
+  log: Logger;
+  scrubber: Scrubber;
+  /** How long deployments and certificates are waited for; the defaults of the effects where left out. */
+  patience?: Pick<HandlerDeps, 'healthTimeoutMs' | 'certificateTimeoutMs' | 'verifyPatienceMs'>;
+};
+
+export type Warning = { code: string; say: string };
+export type DokployCheck = { version: string; warnings: Warning[] };
+
+export type App = McpApp &
+  Pick<Desk, 'home' | 'engine' | 'worker' | 'registry' | 'vault'> & {
+    /** How a stored dokploy is reached, its key and header values revealed. Throws DOKPLOY_UNKNOWN and the vault's errors. */
+    connection(row: Omit<DokployRow, 'createdAt'>, staged?: readonly StagedSecret[]): Promise<DokployConnection>;
+    /** Asks a Dokploy for health, version and permissions; changes nothing. Throws the client's errors and DOKPLOY_PERMISSIONS. */
+    checkDokploy(connection: DokployConnection): Promise<DokployCheck>;
+    /** Checks what the owner typed. Throws URL_INVALID, ADDRESS_REFUSED and RESOLVE_INVALID; warns of http. */
+    readAddress(typed: { url: string; resolve?: readonly string[]; allowPath?: boolean }): Promise<{ url: string; warnings: Warning[] }>;
+    /** True when an effect, timer or rollback waits to be done by some process. */
+    hasWork(): Promise<boolean>;
+    /** Leaves the workers and closes the store; stop the worker first. */
+    close(): void;
+  };
+
+/** Opens one home with every room in it. Throws the errors of home, key, migration and registration. */
+export async function openApp({ config, log, scrubber, patience }: Surroundings): Promise<App> {
+  const limiterFor = createLimiters();
+  const desk = await openDesk({
+    home: config.home,
+    workflows: Object.values(workflows),
+    contracts,
+    toJsonSchema,
+    log,
+    scrubber,
+    readVariable,
+    hands({ vault, registry, clock }) {
+      const templateBaseUrlFor = async (name: string) => (await registry.dokploy(name)).options.templateBaseUrl;
+      const handlers = createHandlers({ ...patience, limiterFor, templateBaseUrlFor });
+      return createHands({
+        handlers,
+        now: clock.now,
+        wait: clock.wait,
+        vault,
+        dokploy: async (name) => connectionOf(vault, await registry.dokploy(name)),
+      });
+    },
+  });
+  const { home, engine, worker, registry, vault, store } = desk;
+  return {
+    home,
+    engine,
+    worker,
+    registry,
+    vault,
+    ...readersOf(desk),
+    connection: (row, staged) => connectionOf(vault, row, staged),
+    checkDokploy: (connection) => askDokploy(connection, limiterFor(connection.name)),
+    readAddress,
+    hasWork: async () => {
+      const due = await store.nextDue();
+      if (due !== undefined && due < Date.now() + dueSoonMs) return true;
+      return (await store.owners()).length > 0 || (await store.rollbacksDue()).length > 0;
+    },
+    close: desk.close,
+  };
+}
+
+/** As long as a worker that was left behind stays for something that is not due yet (engine.md L2). */
+const dueSoonMs = 10 * 60_000;
+
+/** The plain reads of the MCP door. */
+export function readersOf({
+  engine,
+  catalog,
+  registry,
+  store,
+}: Pick<Desk, 'engine' | 'catalog' | 'registry' | 'store'>): Omit<McpApp, 'engine'> {
+  return {
+    describeWorkflow(reference) {
+      const { name, title, description, aliases, steps, input } = catalog.workflow(reference);
+      return { name, title, description, aliases, steps, input: catalog.jsonSchema(input) };
+    },
+    async effects(run) {
+      const { runId } = await engine.inspect(run);
+      return (await store.effects(runId)).map((row) => toSummary(row, catalog.contract(row.contract).title));
+    },
+    async targets() {
+      const rows = await registry.targets();
+      return rows.map(({ name, kind, tags, record }) => ({
+        name,
+        kind,
+        tags,
+        url: typeof record['url'] === 'string' ? record['url'] : '',
+      }));
+    },
+    async dokploys() {
+      return (await registry.dokploys()).map(({ name, url }) => ({ name, url }));
+    },
+  };
+}
+
+function toSummary(row: EffectRow, title: string): EffectSummary {
+  const { key: effect, contract, kind, status, outside, attempt, error, attention, progress, settledAt } = row;
+  return {
+    effect,
+    title: kind === 'undo' ? `Take back: ${title}` : title,
+    contract,
+    kind,
+    status,
+    outside,
+    attempt,
+    createdAt: new Date(row.createdAt).toISOString(),
+    ...(settledAt === null ? {} : { settledAt: new Date(settledAt).toISOString() }),
+    ...(progress === null ? {} : { progress: progress.say }),
+    ...(error === null ? {} : { error }),
+    ...(attention === null ? {} : { attention }),
+  };
+}
+
+async function connectionOf(
+  vault: Vault,
+  row: Omit<DokployRow, 'createdAt'>,
+  staged: readonly StagedSecret[] = [],
+): Promise<DokployConnection> {
+  const { name, url, keySecret, options } = row;
+  const headers: Record<string, string> = {};
+  for (const [header, reference] of Object.entries(options.headers ?? {})) headers[header] = await vault.reveal(reference, staged);
+  const reach: Reach = {
+    ...(options.ca === undefined ? {} : { ca: options.ca }),
+    ...(options.headers === undefined ? {} : { headers }),
+    ...(options.resolve === undefined ? {} : { resolve: options.resolve }),
+  };
+  return { name, url, apiKey: await vault.reveal(keySecret, staged), reach };
+}
+
+async function askDokploy(connection: DokployConnection, limiter: Limiter): Promise<DokployCheck> {
+  const { createDokployClient } = await import('./effects/dokploy/client.ts');
+  const { missingPermissions } = await import('./effects/dokploy/projects.ts');
+  const client = createDokployClient(connection, { limiter });
+  await client.health();
+  const version = await client.version();
+  const permissions = await client.permissions();
+  if (permissions.state === 'unknown') return { version: version.text, warnings: [{ code: 'PERMISSIONS_UNKNOWN', say: permissions.say }] };
+  const missing = missingPermissions(permissions.areas);
+  if (missing.length === 0) return { version: version.text, warnings: [] };
+  throw new AppError('DOKPLOY_PERMISSIONS', {
+    message: `The key of the Dokploy "${connection.name}" lacks permissions that deployments need: ${missing.join(', ')}.`,
+    fix: 'Use a key of an owner or admin of the organization.',
+    details: { missing },
+  });
+}
+
+async function readAddress(typed: {
+  url: string;
+  resolve?: readonly string[];
+  allowPath?: boolean;
+}): Promise<{ url: string; warnings: Warning[] }> {
+  const [{ parseBaseUrl }, { parseResolve }] = await Promise.all([
+    import('./effects/http/addresses.ts'),
+    import('./effects/http/reach.ts'),
+  ]);
+  for (const entry of typed.resolve ?? []) parseResolve(entry);
+  return parseBaseUrl(typed.url, { allowPath: typed.allowPath ?? false });
+}

@@ -1,0 +1,48 @@
+/** A person's yes at a terminal (engine.md A2, level `terminal`): what is asked, where the run is, the plan, and the run's name typed exactly. */
+import { userInfo } from 'node:os';
+import type { Answer, Engine } from '../engine/engine.ts';
+import type { ApprovalRow } from '../engine/ports.ts';
+import { AppError } from '../errors.ts';
+import { note } from './output.ts';
+import { planText } from './render.ts';
+import { requireTerminal, typesExactly } from './terminal.ts';
+
+/** The answer after the yes. Throws TERMINAL_REQUIRED without a terminal and APPROVAL_NOT_GIVEN when something else was typed. */
+export async function approveHere(engine: Engine, asked: Pick<ApprovalRow, 'id' | 'runId' | 'statement'>): Promise<Answer> {
+  requireTerminal('An approval');
+  const view = await engine.inspect(asked.runId);
+  note(`\nRun ${view.name} in "${view.state}" (${view.title}), version ${view.version}`);
+  const plan = planText(view.details);
+  if (plan !== '') note(`\n${plan}`);
+  note(`\n${asked.statement}\n`);
+  if (await typesExactly(`To approve, type the run's name: ${view.name}`, view.name)) {
+    return engine.approve(asked.id, { principal: principal(), level: 'terminal', door: 'cli' });
+  }
+  throw new AppError('APPROVAL_NOT_GIVEN', {
+    message: `That was not the name of the run ${view.name}, so nothing was approved.`,
+    fix: `The request stands: capstan approve ${view.name}.`,
+  });
+}
+
+/** Does what may need a yes; asks for it here when a person is there, else leaves the request and its error as they are. */
+export async function withApproval(engine: Engine, terminal: boolean, act: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await act();
+  } catch (error) {
+    const id = error instanceof AppError && error.code === 'APPROVAL_REQUIRED' ? error.details?.['approval'] : undefined;
+    const run = error instanceof AppError ? error.details?.['run'] : undefined;
+    if (!terminal || typeof id !== 'string' || typeof run !== 'string') throw error;
+    const asked = (await engine.pendingApprovals(run)).find((row) => row.id === id);
+    if (!asked) throw error;
+    return approveHere(engine, asked);
+  }
+}
+
+/** Who works at this terminal, for the audit. */
+export function principal(): string {
+  try {
+    return `local:${userInfo().username}`;
+  } catch {
+    return 'local'; // a user without an entry in the system's list
+  }
+}

@@ -1,0 +1,71 @@
+/** Rows and runs as text for people. Pure. */
+import { z } from 'zod';
+import type { UndoItem } from '../engine/rollback.ts';
+import type { RunView } from '../engine/view.ts';
+
+/** Columns as wide as their widest cell; `(none)` for no rows. */
+export function table<K extends string>(rows: readonly Record<K, unknown>[], columns: readonly K[]): string {
+  if (rows.length === 0) return '(none)';
+  const cells = [columns.map((column) => column.toUpperCase()), ...rows.map((row) => columns.map((column) => cell(row[column])))];
+  const widths = columns.map((_, index) => Math.max(...cells.map((line) => line[index]?.length ?? 0)));
+  return cells
+    .map((line) =>
+      line
+        .map((text, index) => text.padEnd(widths[index] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+function cell(value: unknown): string {
+  if (value === undefined || value === null) return '';
+  return typeof value === 'object' ? JSON.stringify(value) : String(value).replaceAll('\n', ' ');
+}
+
+/** Where a run stands: the same facts as an agent gets. */
+export function runText(view: RunView): string {
+  const step = view.step === undefined ? '' : `, step ${view.step} of 9`;
+  const lines = [
+    `${view.name} (${view.runId})`,
+    `  ${view.workflow}: ${view.title || view.state}${step}`,
+    `  state ${view.state}, ${view.status}, version ${view.version}`,
+  ];
+  if (view.error) lines.push(`  ${view.error.code}: ${view.error.message}`, ...(view.error.fix ? [`  ${view.error.fix}`] : []));
+  for (const { title, progress } of view.working) lines.push(`  working: ${title}${progress ? `: ${progress.say}` : ''}`);
+  for (const { code, say } of view.warnings) lines.push(`  ${code}: ${say}`);
+  for (const { event, title, confirm } of view.waitingFor) lines.push(`  ${event}: ${title}${confirm ? ' (needs approval)' : ''}`);
+  if (view.checkpoints.length > 0) lines.push(`  checkpoints: ${view.checkpoints.map((row) => `${row.to} (${row.name})`).join(', ')}`);
+  if (view.output !== undefined) lines.push(`  output: ${JSON.stringify(view.output, null, 2).replaceAll('\n', '\n  ')}`);
+  return [...lines, `  next: ${view.next.say}`].join('\n');
+}
+
+const planShape = z.object({
+  url: z.string().optional(),
+  summary: z.array(z.object({ variable: z.string(), change: z.string(), shown: z.string() })).optional(),
+  patches: z.array(z.string()).optional(),
+  findings: z.array(z.object({ severity: z.string(), code: z.string(), say: z.string() })).optional(),
+});
+
+/** The masked plan among a run's details, or nothing. */
+export function planText(details: Record<string, unknown>): string {
+  const plan = planShape.safeParse(details['plan']);
+  if (!plan.success) return details['plan'] === undefined ? '' : JSON.stringify(details['plan'], null, 2);
+  const { url, summary = [], patches = [], findings = [] } = plan.data;
+  return [
+    ...(url === undefined ? [] : [`Address: ${url}`]),
+    ...(summary.length > 0 ? [table(summary, ['variable', 'change', 'shown'])] : []),
+    ...patches.map((patch) => `Patched: ${patch}`),
+    ...findings.map((finding) => `${finding.severity} ${finding.code}: ${finding.say}`),
+  ].join('\n');
+}
+
+export function undoText(items: readonly UndoItem[]): string {
+  if (items.length === 0) return 'Nothing outside has to be taken back.';
+  return items
+    .map(
+      ({ title, how, leaves }) =>
+        `  ${how === 'leaves' ? 'stays' : how === 'ifItLands' ? 'taken back if it lands' : 'taken back'}: ${title}${leaves ? ` (${leaves})` : ''}`,
+    )
+    .join('\n');
+}

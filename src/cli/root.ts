@@ -1,0 +1,22 @@
+import { defineCommand } from 'citty';
+
+/** The tree of commands; each is loaded when it is asked for. */
+export const root = defineCommand({
+  meta: { name: 'capstan', description: 'Supabase on Dokploy, as durable workflows' },
+  subCommands: {
+    serve: () => import('./commands/serve.ts').then(({ serve }) => serve),
+    demo: () => import('./commands/demo.ts').then(({ demo }) => demo),
+    sandbox: () => import('./commands/sandbox.ts').then(({ sandbox }) => sandbox),
+    run: () => import('./commands/run.ts').then(({ run }) => run),
+    workflows: () => import('./commands/workflows.ts').then(({ workflows }) => workflows),
+    runs: () => import('./commands/runs.ts').then(({ runs }) => runs),
+    hold: () => import('./commands/hold.ts').then(({ hold }) => hold),
+    release: () => import('./commands/hold.ts').then(({ release }) => release),
+    approve: () => import('./commands/approve.ts').then(({ approve }) => approve),
+    dokploy: () => import('./commands/dokploy.ts').then(({ dokploy }) => dokploy),
+    targets: () => import('./commands/targets.ts').then(({ targets }) => targets),
+    secrets: () => import('./commands/secrets.ts').then(({ secrets }) => secrets),
+    worker: () => import('./commands/worker.ts').then(({ worker }) => worker),
+    check: () => import('./commands/check.ts').then(({ check }) => check),
+  },
+});

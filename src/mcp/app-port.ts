@@ -1,0 +1,36 @@
+import type { Engine } from '../engine/engine.ts';
+
+/** What the MCP door needs of the house; src/app.ts fits it. */
+export type McpApp = {
+  engine: Engine;
+  /** A workflow by name or alias, with its input as JSON Schema. Throws WORKFLOW_UNKNOWN. */
+  describeWorkflow(name: string): WorkflowDescription;
+  /** Every effect of a run, oldest first. Throws RUN_UNKNOWN. */
+  effects(run: string): Promise<EffectSummary[]>;
+  targets(): Promise<{ name: string; kind: string; url: string; tags: string[] }[]>;
+  dokploys(): Promise<{ name: string; url: string }[]>;
+};
+
+export type WorkflowDescription = {
+  name: string;
+  title: string;
+  description: string;
+  aliases: readonly string[];
+  steps: readonly string[];
+  input: unknown;
+};
+
+export type EffectSummary = {
+  effect: string;
+  title: string;
+  contract: string;
+  kind: 'do' | 'undo';
+  status: string;
+  outside: string;
+  attempt: number;
+  createdAt: string;
+  settledAt?: string;
+  progress?: string;
+  error?: unknown;
+  attention?: unknown;
+};

@@ -1,0 +1,77 @@
+/** The tools that only look: workflows, one run from several sides, targets. */
+import type { RunView } from '../engine/view.ts';
+import { sizeOf } from './answer.ts';
+import { defineTool, type Structured, type ToolCall } from './tool.ts';
+import * as core from './toolsets/core.ts';
+import { waited } from './waiting.ts';
+
+const pageBytes = 60_000;
+const payloadBytes = 4_000;
+
+export const listWorkflows = defineTool(core.listWorkflows, async ({ name }, call) => {
+  if (name !== undefined) return call.app.describeWorkflow(name);
+  return { workflows: call.app.engine.workflows().map(({ name: each, title }) => ({ name: each, title })) };
+});
+
+export const inspectRun = defineTool(core.inspectRun, async ({ run, view = 'summary', waitMs, since }, call) => {
+  const now = await call.app.engine.inspect(run);
+  switch (view) {
+    case 'summary':
+      return waited(now, waitMs, call, since);
+    case 'timeline':
+      return timeline(now, since ?? 0, call);
+    case 'plan':
+      return plan(now);
+    case 'effects':
+      return { ...whereItStands(now), ...paged(await call.app.effects(now.runId), 'effects') };
+    default:
+      return view satisfies never;
+  }
+});
+
+export const listTargets = defineTool(core.listTargets, async (_args, call) => ({
+  targets: await call.app.targets(),
+  dokploys: await call.app.dokploys(),
+}));
+
+async function timeline(view: RunView, after: number, call: ToolCall): Promise<Structured> {
+  const rows = await call.app.engine.timeline(view.runId, { after, limit: 200 });
+  const events = rows.map(({ runId: _, at, payload, ...row }) => ({ ...row, at: new Date(at).toISOString(), payload: short(payload) }));
+  const page = paged(events, 'events');
+  const last = page.events.at(-1);
+  const more = last !== undefined && (page.events.length < rows.length || rows.length === 200);
+  return { ...whereItStands(view), events: page.events, ...(more ? { nextSince: last.seq } : {}) };
+}
+
+function plan(view: RunView): Structured {
+  const found = view.details['plan'];
+  const say =
+    found === undefined
+      ? 'There is no plan yet: a workflow makes it after its questions are answered.'
+      : 'What an approval here would allow, secrets masked.';
+  return { ...whereItStands(view), plan: found ?? null, say, asksFor: view.waitingFor.filter((event) => event.confirm !== undefined) };
+}
+
+function whereItStands({ runId, name, workflow, state, status, version, next }: RunView): Structured {
+  return { runId, name, workflow, state, status, version, next };
+}
+
+function short(payload: unknown): unknown {
+  const bytes = sizeOf(payload);
+  return bytes <= payloadBytes ? payload : { omitted: `${bytes} bytes` };
+}
+
+/** As many rows from the first on as one answer may hold; `leftOff` says how many are missing. */
+function paged<T, K extends string>(rows: readonly T[], key: K): Record<K, T[]> & { leftOff?: number } {
+  const page: T[] = [];
+  let bytes = 0;
+  for (const row of rows) {
+    bytes += sizeOf(row);
+    if (bytes > pageBytes && page.length > 0) break;
+    page.push(row);
+  }
+  const leftOff = rows.length - page.length;
+  // A computed key of type K makes exactly this record.
+  const out = { [key]: page } as Record<K, T[]>;
+  return leftOff > 0 ? { ...out, leftOff } : out;
+}

@@ -1,0 +1,175 @@
+/**
+ * The MCP door (design §5): one factory for both eras. Invariants:
+ * 1. `tools/list` is static data in a fixed order; nothing behind `app` is opened for it.
+ * 2. A tool's behaviour never sees the wire: arguments are parsed and secrets in them refused before it, answers cleaned and limited after it.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  CLIENT_CAPABILITIES_META_KEY,
+  createRequestStateCodec,
+  type InputRequiredResult,
+  inputRequired,
+  inputResponse,
+  McpServer,
+  type ServerContext,
+  type StandardSchemaWithJSON,
+} from '@modelcontextprotocol/server';
+import { z } from 'zod';
+import type { Answer, Caller } from '../engine/engine.ts';
+import { type Guard, type ToolResult, toErrorResult, toResult } from './answer.ts';
+import type { McpApp } from './app-port.ts';
+import { type ApprovalState, askedIn, messageOf, type PersonSays, requireSame, settle, stateOf } from './approval.ts';
+import { printable } from './printable.ts';
+import { isQuestion, parseArguments, type Question, refuseSecrets, type Tool, type ToolCall } from './tool.ts';
+import { coreTools } from './toolset.ts';
+import { withProgress } from './waiting.ts';
+
+export type ServerDeps = {
+  /** Opened at the first call; memoised by the caller. */
+  app: () => Promise<McpApp>;
+  guard: Guard;
+  version: string;
+  /** Further tools, listed after the core ones. */
+  tools?: readonly Tool[];
+};
+
+/** The caller of this door: whoever runs the client under this user. */
+const caller: Caller = { principal: 'local', door: 'mcp-stdio' };
+
+export const instructions =
+  'Capstan runs jobs on Supabase and Dokploy as durable runs. 1. list_workflows, then start_workflow. 2. Do what `next` in the answer says: usually advance_run with one of the waitingFor events. 3. inspect_run while it works. If next.who is human, tell the person what next.say says, and wait. Never send a secret itself: send env:NAME or file:PATH.';
+
+/** Ten minutes: a person answers, not a program. */
+const personMs = 600_000;
+const formSchema = { type: 'object' as const, properties: {} };
+
+/** One process serves every round of a question, so its key lives as long as it does. */
+const codec = createRequestStateCodec<ApprovalState>({
+  key: randomBytes(32),
+  ttlSeconds: personMs / 1000,
+  bind: (ctx) => `${ctx.mcpReq.method} ${caller.principal}`,
+});
+
+/** A fresh server with every tool; called once per connection. */
+export function createServer(deps: ServerDeps): McpServer {
+  const server = new McpServer(
+    { name: 'capstan', version: deps.version },
+    { instructions, capabilities: { tools: { listChanged: false } }, requestState: { verify: codec.verify } },
+  );
+  for (const tool of [...coreTools, ...(deps.tools ?? [])]) {
+    const { name, description, input, output, annotations } = tool.definition;
+    const { $schema: _, ...inputSchema } = z.toJSONSchema(input, { io: 'input' });
+    server.registerTool(
+      name,
+      { description, annotations, inputSchema: advertised(inputSchema), outputSchema: advertised(output) },
+      (args: unknown, ctx: ServerContext) => callTool(deps, server, tool, args, ctx),
+    );
+  }
+  return server;
+}
+
+/** A schema that is shown to clients and lets everything through: we judge arguments ourselves, with our own codes and sentences. */
+function advertised(schema: Record<string, unknown>): StandardSchemaWithJSON {
+  return {
+    '~standard': {
+      version: 1,
+      vendor: 'capstan',
+      validate: (value) => ({ value }),
+      jsonSchema: { input: () => schema, output: () => schema },
+    },
+  };
+}
+
+async function callTool(
+  deps: ServerDeps,
+  server: McpServer,
+  tool: Tool,
+  args: unknown,
+  ctx: ServerContext,
+): Promise<ToolResult | InputRequiredResult> {
+  const { name } = tool.definition;
+  try {
+    parseArguments(tool.definition, args);
+    refuseSecrets(name, args, deps.guard.scrub);
+    const result = await tool.run(args, toCall(await deps.app(), deps, server, name, args, ctx));
+    return isQuestion(result) ? toInputRequired(result) : toResult(result, deps.guard);
+  } catch (error) {
+    return toErrorResult(name, error, deps.guard);
+  }
+}
+
+function toInputRequired({ message, requestState }: Question): InputRequiredResult {
+  return inputRequired({ inputRequests: { approval: inputRequired.elicit({ message, requestedSchema: formSchema }) }, requestState });
+}
+
+function toCall(app: McpApp, deps: ServerDeps, server: McpServer, tool: string, args: unknown, ctx: ServerContext): ToolCall {
+  const { engine } = app;
+  const progress = progressOf(ctx, deps.guard.scrub);
+  const by = { principal: caller.principal, door: caller.door };
+  const act = async (first: () => Promise<Answer>): Promise<Answer | Question> => {
+    const state = ctx.mcpReq.requestState<ApprovalState>();
+    if (state !== undefined) {
+      requireSame(state, tool, args);
+      return settle(engine, state, personSays(ctx), by);
+    }
+    try {
+      return await first();
+    } catch (error) {
+      const asked = askedIn(error);
+      if (!asked) throw error;
+      const view = await engine.inspect(asked.run);
+      if (!canAsk(server, ctx)) return view;
+      const message = printable(deps.guard.scrub(messageOf(asked, view.name)));
+      if (isModern(ctx)) return { ask: 'person', message, requestState: await codec.mint(stateOf(asked, tool, args), ctx) };
+      return settle(engine, asked, await askNow(message, ctx, progress), by);
+    }
+  };
+  return { app, caller, signal: ctx.mcpReq.signal, progress, approved: act };
+}
+
+/** 2026-07-28 carries its envelope with every request; older revisions shook hands once. */
+function isModern(ctx: ServerContext): boolean {
+  return ctx.mcpReq.envelope !== undefined;
+}
+
+const elicitationOf = z.looseObject({
+  elicitation: z.looseObject({ form: z.unknown().optional(), url: z.unknown().optional() }).optional(),
+});
+
+/** A bare `elicitation: {}` means forms, as before there were modes. */
+function canAsk(server: McpServer, ctx: ServerContext): boolean {
+  const envelope: Record<string, unknown> | undefined = ctx.mcpReq.envelope;
+  const declared = elicitationOf.safeParse(envelope ? envelope[CLIENT_CAPABILITIES_META_KEY] : server.server.getClientCapabilities());
+  const elicitation = declared.data?.elicitation;
+  return elicitation !== undefined && (elicitation.form !== undefined || elicitation.url === undefined);
+}
+
+function personSays(ctx: ServerContext): PersonSays {
+  const response = inputResponse(ctx.mcpReq.inputResponses, 'approval');
+  return response.kind === 'elicit' ? response.action : 'failed';
+}
+
+/** The older eras: the question goes out while the call is held open, with progress so that the client keeps waiting. */
+async function askNow(message: string, ctx: ServerContext, progress: ToolCall['progress']): Promise<PersonSays> {
+  const request = { method: 'elicitation/create' as const, params: { mode: 'form', message, requestedSchema: formSchema } };
+  try {
+    const answer = await withProgress({ progress }, 'Waiting for the person to approve', () =>
+      ctx.mcpReq.send(request, { timeout: personMs, signal: ctx.mcpReq.signal }),
+    );
+    return answer.action;
+  } catch {
+    return 'failed'; // no answer, a broken client or a cancelled call: all leave the run waiting (A2)
+  }
+}
+
+function progressOf(ctx: ServerContext, scrub: (text: string) => string): ToolCall['progress'] {
+  const progressToken = ctx.mcpReq._meta?.progressToken;
+  let count = 0;
+  return (say, percent) => {
+    if (progressToken === undefined) return;
+    count += 1;
+    const message = printable(scrub(percent === undefined ? say : `${say} (${percent} %)`));
+    const notification = { method: 'notifications/progress' as const, params: { progressToken, progress: count, message } };
+    ctx.mcpReq.notify(notification).catch(() => undefined); // the client is gone; the call ends by its signal
+  };
+}

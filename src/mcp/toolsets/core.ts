@@ -1,0 +1,128 @@
+/** The core tools as data: what `tools/list` shows, in this order, always the same (design §5). */
+import { z } from 'zod';
+import type { Annotations, ToolDefinition } from '../tool.ts';
+
+/** Longest wait of one call, below the 60 s at which clients give up. */
+export const maxWaitMs = 45_000;
+
+const waitMs = z.int().min(0).max(maxWaitMs).optional().describe('How long to wait while it works, ms; default 5000');
+const run = z.string().min(1).max(120).describe('Run id or name');
+const requestKey = z.string().min(1).max(120).optional().describe('Same key, same request: done once, answered again');
+const expectedVersion = z.int().min(1).optional().describe('Refuse if the run has moved past it');
+
+const reads: Annotations = { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false };
+const acts: Annotations = { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true };
+const destroys: Annotations = { ...acts, destructiveHint: true };
+
+const text = { type: 'string' };
+/** What every answer about a run carries; the whole RunView comes with it. */
+const runView = {
+  type: 'object',
+  properties: { runId: text, status: text, version: { type: 'integer' }, next: { type: 'object' } },
+  required: ['runId', 'status', 'version', 'next'],
+};
+const listOf = (...names: string[]) => ({
+  type: 'object',
+  properties: Object.fromEntries(names.map((name) => [name, { type: 'array' }])),
+});
+
+export const listWorkflows = {
+  name: 'list_workflows',
+  description: 'List the workflows that can be started. With name: its input schema, steps, risks and usual duration.',
+  input: z.strictObject({ name: z.string().min(1).max(120).optional() }),
+  output: { type: 'object' },
+  annotations: reads,
+} satisfies ToolDefinition;
+
+export const startWorkflow = {
+  name: 'start_workflow',
+  description:
+    'Start a workflow, such as setup-supabase (deploy Supabase on Dokploy), as a durable run. Secrets never go here, only env:NAME or file:PATH.',
+  input: z.strictObject({
+    workflow: z.string().min(1).max(120),
+    input: z.record(z.string(), z.unknown()).optional(),
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'letters, digits, dot, hyphen and underscore, at most 64')
+      .optional()
+      .describe('Name of the run, for people'),
+    requestKey,
+    waitMs,
+  }),
+  output: runView,
+  annotations: acts,
+} satisfies ToolDefinition;
+
+export const advanceRun = {
+  name: 'advance_run',
+  description: 'Send one of the events that the run waits for (waitingFor), with its payload. Some need a person to approve.',
+  input: z.strictObject({
+    run,
+    event: z.string().min(1).max(120),
+    payload: z.record(z.string(), z.unknown()).optional(),
+    expectedVersion,
+    requestKey,
+    waitMs,
+  }),
+  output: runView,
+  annotations: destroys,
+} satisfies ToolDefinition;
+
+export const inspectRun = {
+  name: 'inspect_run',
+  description: 'Look at a run: summary, timeline of events, the plan to approve, or its effects. Waits while it works.',
+  input: z.strictObject({
+    run,
+    view: z.enum(['summary', 'timeline', 'plan', 'effects']).optional(),
+    waitMs,
+    since: z.int().min(0).optional().describe('summary: wait for a version past it; timeline: events after it'),
+  }),
+  output: runView,
+  annotations: reads,
+} satisfies ToolDefinition;
+
+export const rollbackRun = {
+  name: 'rollback_run',
+  description: 'Go back to an earlier checkpoint and undo outside what was done since. dryRun shows what would be undone.',
+  input: z.strictObject({
+    run,
+    to: z.union([z.int().min(0), z.string().min(1).max(120)]).describe('Checkpoint number or name; 0 is the start'),
+    dryRun: z.boolean().optional(),
+    expectedVersion,
+    requestKey,
+    waitMs,
+  }),
+  output: runView,
+  annotations: destroys,
+} satisfies ToolDefinition;
+
+export const cancelRun = {
+  name: 'cancel_run',
+  description: 'End a run without undoing what it changed outside; the answer lists what stands there.',
+  input: z.strictObject({ run, requestKey }),
+  output: runView,
+  annotations: destroys,
+} satisfies ToolDefinition;
+
+export const listRuns = {
+  name: 'list_runs',
+  description: 'List runs, newest first.',
+  input: z.strictObject({
+    status: z
+      .enum(['waiting', 'working', 'settling', 'blocked', 'held', 'rolling_back', 'needs_attention', 'done', 'failed', 'cancelled'])
+      .optional(),
+    workflow: z.string().min(1).max(120).optional(),
+    limit: z.int().min(1).max(100).optional().describe('Default 20'),
+    before: z.string().min(1).max(120).optional().describe('Run id to page on from'),
+  }),
+  output: listOf('runs'),
+  annotations: reads,
+} satisfies ToolDefinition;
+
+export const listTargets = {
+  name: 'list_targets',
+  description: 'List the Supabase instances (targets) and the Dokploys that are registered here.',
+  input: z.strictObject({}),
+  output: listOf('targets', 'dokploys'),
+  annotations: reads,
+} satisfies ToolDefinition;
