@@ -4,7 +4,7 @@ import type { ErrorRecord } from '../errors.ts';
 import type { Definition } from './catalog.ts';
 import { contextOf, describe } from './describe.ts';
 import type { Step } from './plan.ts';
-import type { Change, EventRow, NewEffect, RunRow } from './ports.ts';
+import type { Change, ContractLike, EventRow, NewEffect, RunRow } from './ports.ts';
 
 type Cause = Pick<EventRow, 'type' | 'payload' | 'source' | 'principal' | 'effectKey'>;
 
@@ -20,8 +20,9 @@ export function changeOf(args: {
   cause: Cause;
   step: Step;
   definition: Definition;
+  contractOf: (name: string) => ContractLike;
 }): Change {
-  const { runId, expect, at, cause, step, definition } = args;
+  const { runId, expect, at, cause, step, definition, contractOf } = args;
   const seq = expect === 'new' ? 1 : expect + 1;
   const shape = describe(step.snapshot);
   const ended = step.snapshot.status === 'done';
@@ -40,6 +41,7 @@ export function changeOf(args: {
           invokeId: operation.invokeId,
           contract: operation.contract,
           input: operation.input,
+          locks: locksOf(contractOf(operation.contract), operation.input),
         });
         break;
       case 'stop':
@@ -71,8 +73,15 @@ export function changeOf(args: {
     open,
     disarm: ended ? '*' : disarm,
     arm: ended ? [] : arm,
+    ...(ended || shape.releases ? { releases: true as const } : {}),
     ...(shape.checkpoint && !ended ? { checkpoint: checkpointOf(shape.checkpoint, shape.state, step.persisted, definition.hash) } : {}),
   };
+}
+
+/** The names that an effect excludes other runs from, sorted; none while its input is not right. */
+export function locksOf(contract: ContractLike, input: unknown): string[] {
+  const parsed = contract.input.safeParse(input);
+  return parsed.success && contract.locks ? [...new Set(contract.locks(parsed.data))].sort() : [];
 }
 
 /** A checkpoint that a run resting in this snapshot deserves, if any (T2). */

@@ -101,6 +101,7 @@ export function createEngine(deps: EngineDeps): Engine {
         cause: { type: 'capstan.started', payload: input, source: 'principal', principal: caller.principal, effectKey: null },
         step: begin(definition.machine, input),
         definition,
+        contractOf: catalog.contract,
       });
       const name = request.name ?? `${definition.name}-${runId.slice(-6)}`;
       const create = {
@@ -145,7 +146,15 @@ export function createEngine(deps: EngineDeps): Engine {
       const step = plan(definition.machine, run.snapshot, { ...(payload as object), type: event.type });
       if (!step.accepted) throw notAccepted(run, request.event, describe(step.snapshot).events, catalog);
       const cause = { type: event.type, payload, source: 'principal' as const, principal: caller.principal, effectKey: null };
-      const change = changeOf({ runId: run.id, expect: run.version, at: clock.now(), cause, step, definition });
+      const change = changeOf({
+        runId: run.id,
+        expect: run.version,
+        at: clock.now(),
+        cause,
+        step,
+        definition,
+        contractOf: catalog.contract,
+      });
       await commitOrConflict({
         ...change,
         ...(keyed ? { request: keyed } : {}),

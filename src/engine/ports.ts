@@ -142,6 +142,8 @@ export type StagedTarget = { name: string; kind: string; tags: string[]; record:
 export type LocalWrites = { secrets: StagedSecret[]; artifacts: StagedArtifact[]; targets: StagedTarget[] };
 
 export type NewEffect = Pick<EffectRow, 'key' | 'kind' | 'undoOf' | 'entrySeq' | 'invokeId' | 'contract' | 'input'> & {
+  /** Names that exclude other runs; all of a run's open ones are taken together, before the first is claimed (E10). */
+  locks?: string[];
   /** Born running, owned by the committer (C4). */
   claim?: { worker: string; token: string };
 };
@@ -177,6 +179,8 @@ export type Change = {
   fired?: { timerId: string; armedSeq: number };
   /** Written if no effect of the run is open after this commit, once per version (T2). */
   checkpoint?: Pick<CheckpointRow, 'name' | 'state' | 'snapshot' | 'definitionHash'>;
+  /** The run's locks end with this commit if nothing of it is open then (E10). */
+  releases?: true;
   /** Rollback ended: void checkpoints and approvals after this sequence and retire the secrets made since (B3, S5). */
   voidAfter?: number;
   /** Marks these effects as undone together with their undo row. */
@@ -245,6 +249,10 @@ export interface Store {
   nextDue(): Promise<number | undefined>;
   runs(filter: RunFilter): Promise<RunSummary[]>;
   openCount(): Promise<number>;
+  /** Which other runs hold locks that an open effect of this run waits for (E10). */
+  blockers(runId: string): Promise<{ lock: string; runId: string; name: string }[]>;
+  /** The first effect of another run that took place under one of these locks after this instant (E10). */
+  laterUnderLocks(runId: string, locks: string[], after: number): Promise<{ runId: string; name: string; lock: string } | undefined>;
 
   approvals(runId: string): Promise<ApprovalRow[]>;
   approval(id: string): Promise<ApprovalRow | undefined>;
@@ -323,6 +331,8 @@ export type ContractLike = {
   readOnly?: true;
   local?: true;
   dedupes?: true;
+  /** A method, so that a contract typed by its own input fits. */
+  locks?(input: unknown): string[];
   settleMs?: number;
   timeoutMs?: number;
   deadlineMs?: number;

@@ -105,6 +105,14 @@ async function resolveApplied(deps: Deps, run: RunRow, row: EffectRow, request: 
       fix: 'Look at the run again.',
     });
   const cause = { type: event.type, payload: output, source: 'principal' as const, principal: null, effectKey: row.key };
-  const change = changeOf({ runId: run.id, expect: run.version, at: deps.clock.now(), cause, step, definition });
+  const change = changeOf({
+    runId: run.id,
+    expect: run.version,
+    at: deps.clock.now(),
+    cause,
+    step,
+    definition,
+    contractOf: deps.catalog.contract,
+  });
   await deps.dispatch.commit({ ...change, close: { key: row.key, token: '', status: 'done', outside: 'applied', output } });
 }

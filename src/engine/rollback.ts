@@ -6,6 +6,7 @@
  */
 import { AppError, toRecord } from '../errors.ts';
 import type { Catalog } from './catalog.ts';
+import { locksOf } from './change.ts';
 import { isMutating } from './decide.ts';
 import type { Dispatch } from './dispatch.ts';
 import type { CheckpointRow, Clock, Crypto, EffectRow, Hands, Log, NewEffect, RunRow, Store, Vault, Wakes } from './ports.ts';
@@ -115,12 +116,30 @@ async function refusalsOf(deps: RollbackDeps, effects: EffectRow[], list: Effect
     });
     return refusals;
   }
+  const later = await laterChange(deps, list);
+  if (later) refusals.push(later);
   for (const row of list) {
     if (row.status === 'running' || row.status === 'cancelling') continue; // asked again once it rests (B2c)
     const answer = await mayUndo(deps, row, signal);
     if (!answer.ok) refusals.push({ code: answer.code, message: answer.message, fix: answer.fix });
   }
   return refusals;
+}
+
+/** Taking back what a later run has built on would break that run (E10). */
+async function laterChange(deps: RollbackDeps, list: EffectRow[]) {
+  for (const row of list) {
+    const locks = locksOf(deps.catalog.contract(row.contract), row.input);
+    if (locks.length === 0 || row.settledAt === null) continue;
+    const later = await deps.store.laterUnderLocks(row.runId, locks, row.settledAt);
+    if (!later) continue;
+    return {
+      code: 'LATER_RUN',
+      message: `The run ${later.name} has changed ${later.lock} since, so this run cannot be taken back before it.`,
+      fix: `Roll back ${later.name} (${later.runId}) first.`,
+    };
+  }
+  return undefined;
 }
 
 async function mayUndo(deps: RollbackDeps, row: EffectRow, signal: AbortSignal) {
@@ -171,13 +190,14 @@ async function freeze(deps: RollbackDeps, run: RunRow, signal: AbortSignal): Pro
     if (current?.run.phase !== 'rolling_back' || current.run.rollback?.stage !== 'draining' || current.open.length > 0) return undefined;
     const base = { runId: run.id, expect: current.run.version, at: deps.clock.now() };
     if (against) return { ...base, run: { attention: { ...against, retry: 'ask' as const } } };
-    const open = list.filter((row) => deps.hands.abilities(row.contract).undo).map(toUndo);
+    const open = list.filter((row) => deps.hands.abilities(row.contract).undo).map((row, index) => toUndo(deps.catalog, row, index));
     return { ...base, run: { rollback: { ...rollback, stage: 'undoing' as const } }, open };
   });
 }
 
-function toUndo(row: EffectRow, index: number): NewEffect {
+function toUndo(catalog: Catalog, row: EffectRow, index: number): NewEffect {
   return {
+    locks: locksOf(catalog.contract(row.contract), row.input),
     key: `undo:${row.key}`,
     kind: 'undo',
     undoOf: row.key,
@@ -211,7 +231,8 @@ async function finish(deps: RollbackDeps, run: RunRow): Promise<void> {
       effectKey: null,
       delivered: true,
     };
-    const base = { runId: run.id, expect: current.run.version, at, event, voidAfter: rollback.to };
+    const releases = outside.length === 0 ? { releases: true as const } : {};
+    const base = { runId: run.id, expect: current.run.version, at, event, voidAfter: rollback.to, ...releases };
     if (!checkpoint)
       return { ...base, run: { phase: 'cancelled' as const, rollback: null, state: 'cancelled', output: { rolledBackTo: 0, outside } } };
     return {

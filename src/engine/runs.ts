@@ -63,9 +63,16 @@ export function createRuns({ store, dispatch, catalog, clock, crypto, wakes }: E
 
   const view = async (runId: string): Promise<RunView> => {
     const [loaded, checkpoints, asked] = [await store.load(runId), await store.checkpoints(runId), await store.approvals(runId)];
+    const waits = loaded?.open.some((row) => row.status === 'intent' && row.worker === null) ?? false;
     if (!loaded)
       throw new AppError('RUN_UNKNOWN', { message: `There is no run ${runId}.`, fix: 'List the runs to see their ids and names.' });
-    return viewOf(catalog, { run: loaded.run, open: loaded.open, checkpoints, approvals: asked });
+    return viewOf(catalog, {
+      run: loaded.run,
+      open: loaded.open,
+      checkpoints,
+      approvals: asked,
+      blockers: waits ? await store.blockers(runId) : [],
+    });
   };
 
   /** The earlier answer to this request key, or the hash to store with this one (C6). */

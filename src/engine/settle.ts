@@ -45,8 +45,14 @@ export async function settleEffect(deps: SettleDeps, row: EffectRow, token: stri
 function drained(deps: SettleDeps, run: RunRow, base: Change): Change {
   const definition = deps.catalog.list().find((candidate) => candidate.name === run.workflow && candidate.hash === run.definitionHash);
   if (!definition) return base;
-  const checkpoint = checkpointFor(run, describe(restore(definition.machine, run.snapshot)));
-  return checkpoint ? { ...base, checkpoint } : base;
+  const shape = describe(restore(definition.machine, run.snapshot));
+  const checkpoint = checkpointFor(run, shape);
+  const releases = run.phase !== 'active' || shape.releases;
+  return {
+    ...base,
+    ...(checkpoint ? { checkpoint } : {}),
+    ...(releases && run.phase !== 'rolling_back' ? { releases: true as const } : {}),
+  };
 }
 
 function outcomeChange(deps: SettleDeps, run: RunRow, row: EffectRow, close: Closing, settlement: Settlement): Change {
@@ -67,7 +73,7 @@ function outcomeChange(deps: SettleDeps, run: RunRow, row: EffectRow, close: Clo
         message: `The workflow ${run.workflow} refuses the outcome ${type} in the state ${run.state}.`,
         retry: 'ask',
       });
-    return { ...changeOf({ runId: run.id, expect: run.version, at, cause, step, definition }), close };
+    return { ...changeOf({ runId: run.id, expect: run.version, at, cause, step, definition, contractOf: deps.catalog.contract }), close };
   } catch (error) {
     const record = toRecord(error);
     deps.log.error({ run: run.id, effect: row.key, error: record }, 'an outcome could not be delivered');
@@ -89,7 +95,7 @@ export async function fireTimer(deps: SettleDeps, timer: TimerRow): Promise<void
       const definition = deps.catalog.definitionFor({ workflow: run.workflow, definitionHash: run.definitionHash, id: run.id });
       const step = plan(definition.machine, run.snapshot, timer.event);
       if (!step.accepted) return { runId: run.id, expect: run.version, at, fired };
-      return { ...changeOf({ runId: run.id, expect: run.version, at, cause, step, definition }), fired };
+      return { ...changeOf({ runId: run.id, expect: run.version, at, cause, step, definition, contractOf: deps.catalog.contract }), fired };
     } catch (error) {
       return { runId: run.id, expect: run.version, at, fired, event: { ...cause, delivered: false }, run: { attention: toRecord(error) } };
     }

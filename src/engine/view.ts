@@ -32,6 +32,8 @@ export type RunView = {
   version: number;
   waitingFor: WaitingFor[];
   working: Working[];
+  /** Runs that hold what this one waits for (E10). */
+  blockedBy?: Blocker[];
   /** The context keys that the workflow allows to be shown. */
   details: Record<string, unknown>;
   output?: unknown;
@@ -44,12 +46,13 @@ export type RunView = {
 };
 
 /** Derived from the ledger, never stored (B6). */
-export function statusOf(run: Pick<RunRow, 'phase' | 'held' | 'attention'>, counts: OpenCounts): RunStatus {
+export function statusOf(run: Pick<RunRow, 'phase' | 'held' | 'attention'>, counts: OpenCounts, blocked = false): RunStatus {
   if (run.attention || counts.attentionCount > 0) return 'needs_attention';
   if (run.phase === 'rolling_back') return 'rolling_back';
   if (run.phase !== 'active') return counts.open > 0 ? 'settling' : run.phase;
   if (run.held) return 'held';
   if (counts.open === 0) return 'waiting';
+  if (blocked) return 'blocked';
   return counts.open === counts.draining ? 'settling' : 'working';
 }
 
@@ -61,13 +64,14 @@ export function countOpen(open: readonly Pick<EffectRow, 'status' | 'attention'>
   };
 }
 
-type Parts = { run: RunRow; open: EffectRow[]; checkpoints: CheckpointRow[]; approvals: ApprovalRow[] };
+export type Blocker = { lock: string; runId: string; name: string };
+type Parts = { run: RunRow; open: EffectRow[]; checkpoints: CheckpointRow[]; approvals: ApprovalRow[]; blockers: Blocker[] };
 
 /** Builds the view; a run of an unknown definition is still shown, without its events (V3). */
 export function viewOf(catalog: Catalog, parts: Parts): RunView {
   const { run, open, checkpoints } = parts;
   const shape = shapeOf(catalog, run);
-  const status = statusOf(run, countOpen(open));
+  const status = statusOf(run, countOpen(open), parts.blockers.length > 0);
   const context = shape?.context ?? {};
   const accepts = run.phase === 'active' && shape !== undefined;
   const waitingFor = accepts ? shape.description.events.map((event) => toWaiting(catalog, event)) : [];
@@ -83,6 +87,7 @@ export function viewOf(catalog: Catalog, parts: Parts): RunView {
     version: run.version,
     waitingFor,
     working: open.map((row) => toWorking(catalog, row)),
+    ...(status === 'blocked' ? { blockedBy: parts.blockers } : {}),
     details: pick(context, shape?.show ?? []),
     ...(run.output === null || run.output === undefined ? {} : { output: run.output }),
     ...(error ? { error: withoutRetry(error) } : {}),

@@ -14,13 +14,17 @@ import { askWorld } from './fake-world.ts';
 export { toJsonSchema };
 
 const quick = { timeoutMs: 2_000, settleMs: 150, deadlineMs: 6_000, retry: { attempts: 4, baseMs: 10, maxMs: 50 } };
-const shape = { input: z.object({ n: z.number() }), output: z.object({ id: z.string() }) };
+const shape = { input: z.object({ n: z.number(), lock: z.string().optional() }), output: z.object({ id: z.string() }) };
+
+/** Runs that are started with the same `lock` exclude each other in the second and third write. */
+const lockOf = ({ lock }: { lock?: string | undefined }) => (lock === undefined ? [] : [lock]);
 
 export const first = defineEffect({ name: 'world.first@1', title: 'First write', ...shape, ...quick });
-export const second = defineEffect({ name: 'world.second@1', title: 'Second write', ...shape, ...quick });
+export const second = defineEffect({ name: 'world.second@1', title: 'Second write', ...shape, ...quick, locks: lockOf });
 export const third = defineEffect({
   name: 'world.third@1',
   title: 'Third write',
+  locks: lockOf,
   ...shape,
   ...quick,
   leaves: 'a note in the log of the world',
@@ -36,13 +40,17 @@ export const look = defineEffect({
 export const seal = defineEffect({ name: 'world.seal@1', title: 'Seal', ...shape, ...quick, pointOfNoReturn: true });
 const writes = [first, second, third, seal] as const;
 
-type Context = { ids: string[]; seen: number; error: unknown; planHash: string };
-const input = ({ context }: { context: Context }) => ({ n: context.ids.length });
+type Context = { lock?: string; ids: string[]; seen: number; error: unknown; planHash: string };
+const input = ({ context }: { context: Context }) => ({
+  n: context.ids.length,
+  ...(context.lock === undefined ? {} : { lock: context.lock }),
+});
 
 const machine = setup({
   types: {
+    input: {} as { lock?: string },
     context: {} as Context,
-    events: {} as { type: 'go' } | { type: 'finish' } | { type: 'again' } | { type: 'leave' },
+    events: {} as { type: 'go' } | { type: 'finish' } | { type: 'again' } | { type: 'leave' } | { type: 'let' },
   },
   actors: {
     [first.name]: actorOf(first),
@@ -53,7 +61,13 @@ const machine = setup({
   },
 }).createMachine({
   id: 'relay',
-  context: { ids: [], seen: 0, error: null, planHash: 'abc' },
+  context: ({ input: start }) => ({
+    ...(start.lock === undefined ? {} : { lock: start.lock }),
+    ids: [],
+    seen: 0,
+    error: null,
+    planHash: 'abc',
+  }),
   initial: 'asking',
   states: {
     asking: {
@@ -111,10 +125,15 @@ const machine = setup({
         events: {
           finish: { title: 'Seal it', payload: noPayload, confirm: 'Seal the world for good.' },
           again: { title: 'Write the second again', payload: noPayload },
+          let: { title: 'Let others work here', payload: noPayload },
         },
       },
-      on: { finish: 'sealing', again: 'two' },
+      on: { finish: 'sealing', again: 'two', let: 'released' },
       after: { 86400000: 'broken' },
+    },
+    released: {
+      meta: { title: 'Others may work', checkpoint: 'released', releases: true, events: { leave: { title: 'Leave', payload: noPayload } } },
+      on: { leave: 'left' },
     },
     sealing: {
       invoke: {
@@ -145,7 +164,7 @@ export const relay: WorkflowLike = {
   aliases: ['relay_alias'],
   revision: 1,
   machine,
-  input: z.strictObject({}),
+  input: z.strictObject({ lock: z.string().optional() }),
   steps: ['ask', 'write', 'rest'],
   show: ['ids', 'seen'],
 };

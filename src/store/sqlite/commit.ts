@@ -5,9 +5,10 @@
 import { and, eq, gt, inArray, isNull, sql } from 'drizzle-orm';
 import type { Change, Closing, Committed, Conflict, EffectRow, LocalWrites, NewEffect } from '../../engine/ports.ts';
 import type { Db } from './database.ts';
+import { takeLocks } from './locks.ts';
 import type { Queries } from './queries.ts';
 import { openStatuses, toEffect } from './rows.ts';
-import { approvals, artifacts, checkpoints, effects, events, requests, runs, secrets, targets, timers } from './schema.ts';
+import { approvals, artifacts, checkpoints, effects, events, locks, requests, runs, secrets, targets, timers } from './schema.ts';
 
 class ConflictError extends Error {
   readonly conflict: Conflict;
@@ -38,8 +39,7 @@ export function applyChange(db: Db, q: Queries, change: Change): Committed {
       .set({ status: 'cancelled', worker: null, token: null, attention: null, settledAt: at })
       .where(and(eq(effects.runId, runId), eq(effects.kind, 'undo'), inArray(effects.status, openStatuses)))
       .run();
-  const held = q.version.get({ runId })?.held ?? false;
-  for (const row of change.open ?? []) open(db, held ? withoutClaim(row) : row, runId, at);
+  openAll(db, q, change.open ?? [], runId, at);
   changeTimers(db, change, seq);
   if (change.event)
     db.insert(events)
@@ -54,10 +54,19 @@ export function applyChange(db: Db, q: Queries, change: Change): Committed {
   if (change.voidAfter !== undefined) voidAfter(db, runId, change.voidAfter, at);
   const openLeft = q.openCount.get({ runId })?.n ?? 0;
   if (change.checkpoint && openLeft === 0) keepCheckpoint(db, change.checkpoint, runId, seq, at);
+  if (change.releases && openLeft === 0) db.delete(locks).where(eq(locks.runId, runId)).run();
   return { ok: true, version: seq, claimed: claimedRows(q, change) };
 }
 
-/** Hold stops claiming at once (B5). */
+/** Hold stops claiming at once (B5); what another run excludes waits as a clean intent (E10). */
+function openAll(db: Db, q: Queries, rows: NewEffect[], runId: string, at: number): void {
+  if (rows.length === 0) return;
+  for (const row of rows) open(db, withoutClaim(row), runId, at);
+  const wanted = rows.filter((row) => row.claim);
+  if (wanted.length === 0 || q.version.get({ runId })?.held !== false || !takeLocks(db, q, runId, at)) return;
+  for (const { key, claim } of wanted) if (claim) q.claim.get({ key, ...claim, now: at });
+}
+
 function withoutClaim({ claim: _, ...row }: NewEffect): NewEffect {
   return row;
 }
@@ -161,9 +170,8 @@ function stop(db: Db, runId: string, what: string[] | '*', at: number): void {
 }
 
 function open(db: Db, row: NewEffect, runId: string, at: number): void {
-  const { claim, ...columns } = row;
-  const owned = claim ? { ...claim, status: 'running' as const, attempt: 1, startedAt: at } : { status: 'intent' as const };
-  const fresh = { ...columns, ...owned, runId, outside: 'untouched' as const, createdAt: at };
+  const { claim: _, ...columns } = row;
+  const fresh = { ...columns, status: 'intent' as const, runId, outside: 'untouched' as const, createdAt: at };
   db.insert(effects)
     .values(fresh)
     // Only an undo can come again: a rollback that was abandoned and asked for anew.

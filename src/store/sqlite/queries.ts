@@ -7,6 +7,10 @@ import { approvals, checkpoints, effects, runs, timers } from './schema.ts';
 const at = sql.placeholder('now');
 const runId = sql.placeholder('runId');
 
+/** Nobody else holds what the run's open effects name (E10); at most four effects at a time speak to one Dokploy (E11). */
+const isFree = sql`not exists (select 1 from effects o, json_each(o.locks) l join locks k on k.name = l.value where o.run_id = ${effects.runId} and o.status in ('intent', 'running', 'cancelling') and k.run_id <> o.run_id)`;
+const hasRoom = sql`(json_extract(${effects.input}, '$.dokploy') is null or (select count(*) from effects r where r.worker is not null and json_extract(r.input, '$.dokploy') = json_extract(${effects.input}, '$.dokploy')) < 4)`;
+
 /** Due, free and allowed here; undo rows one at a time in their order (engine.md B2d, B5, E8, V2). */
 const isDue = and(
   inArray(effects.status, ['intent', 'cancelling']),
@@ -14,6 +18,8 @@ const isDue = and(
   isNull(effects.attention),
   or(lte(effects.notBefore, at), gt(effects.notBefore, sql.placeholder('horizon'))),
   eq(runs.held, false),
+  isFree,
+  hasRoom,
   or(
     eq(effects.kind, 'undo'),
     eq(effects.status, 'cancelling'),
@@ -40,6 +46,11 @@ export function prepareQueries(db: Db) {
       .from(effects)
       .where(and(eq(effects.runId, runId), isOpen))
       .prepare(),
+    openLocks: db
+      .select({ locks: effects.locks })
+      .from(effects)
+      .where(and(eq(effects.runId, runId), isOpen))
+      .prepare(),
     timers: db.select().from(timers).where(eq(timers.runId, runId)).prepare(),
     effect: db
       .select(effectColumns)
@@ -49,7 +60,7 @@ export function prepareQueries(db: Db) {
     checkpoints: db.select().from(checkpoints).where(eq(checkpoints.runId, runId)).orderBy(asc(checkpoints.seq)).prepare(),
     approvals: db.select().from(approvals).where(eq(approvals.runId, runId)).orderBy(asc(approvals.createdAt)).prepare(),
     due: db
-      .select({ key: effects.key })
+      .select({ key: effects.key, runId: effects.runId })
       .from(effects)
       .innerJoin(runs, eq(runs.id, effects.runId))
       .where(isDue)

@@ -1,7 +1,8 @@
 import { and, asc, desc, eq, getTableColumns, gt, inArray, isNotNull, lt, sql } from 'drizzle-orm';
 import type { RunRow, Store } from '../../engine/ports.ts';
 import { applyChange, toConflict } from './commit.ts';
-import type { Connection } from './database.ts';
+import type { Connection, Db } from './database.ts';
+import { blockers, laterUnderLocks, takeLocks } from './locks.ts';
 import { prepareQueries } from './queries.ts';
 import { effectColumns, openStatuses, toEffect } from './rows.ts';
 import { approvals, attempts, audit, definitions, effects, events, requests, runs } from './schema.ts';
@@ -51,7 +52,12 @@ export function createStore({ db: own, read, write }: Connection): Store {
     async claimDue({ worker, now, horizonMs, limit, definitions: hashes, token }) {
       const due = () => q.due.all({ now, horizon: now + horizonMs, hashes: JSON.stringify(hashes), limit });
       if ((await read(due)).length === 0) return []; // C2: a claim transaction only when something is due
-      return write(() => due().map(({ key }) => toEffect(q.claim.get({ key, worker, now, token: token() }))));
+      // Locks are looked at again row by row: an earlier row of this very claim may have taken them.
+      const claim = (db: Db) =>
+        due()
+          .filter(({ runId }) => takeLocks(db, q, runId, now))
+          .map(({ key }) => toEffect(q.claim.get({ key, worker, now, token: token() })));
+      return write(claim);
     },
     launch: (key, token, at, { count, before }) =>
       write(
@@ -190,6 +196,9 @@ export function createStore({ db: own, read, write }: Connection): Store {
             .where(inArray(runs.phase, ['active', 'rolling_back']))
             .get()?.n ?? 0,
       ),
+
+    blockers: (runId) => read((db) => blockers(db, q, runId)),
+    laterUnderLocks: (runId, names, after) => read((db) => laterUnderLocks(db, runId, names, after)),
 
     approvals: (runId) => read(() => q.approvals.all({ runId }).map(({ consumedSeq: _, ...row }) => row)),
     approval: (id) => read((db) => db.select(approvalColumns).from(approvals).where(eq(approvals.id, id)).get()),
