@@ -45,7 +45,6 @@ export type App = McpApp &
 
 /** Opens one home with every room in it. Throws the errors of home, key, migration and registration. */
 export async function openApp({ config, log, scrubber, patience }: Surroundings): Promise<App> {
-  const limiterFor = createLimiters();
   const desk = await openDesk({
     home: config.home,
     workflows: Object.values(workflows),
@@ -54,7 +53,8 @@ export async function openApp({ config, log, scrubber, patience }: Surroundings)
     log,
     scrubber,
     readVariable,
-    hands({ vault, registry, clock }) {
+    hands({ vault, registry, clock, rates }) {
+      const limiterFor = createLimiters({ turnstile: rates });
       const templateBaseUrlFor = async (name: string) => (await registry.dokploy(name)).options.templateBaseUrl;
       const handlers = createHandlers({ ...patience, limiterFor, templateBaseUrlFor });
       return createHands({
@@ -75,7 +75,7 @@ export async function openApp({ config, log, scrubber, patience }: Surroundings)
     vault,
     ...readersOf(desk),
     connection: (row, staged) => connectionOf(vault, row, staged),
-    checkDokploy: (connection) => askDokploy(connection, limiterFor(connection.name)),
+    checkDokploy: (connection) => askDokploy(connection, createLimiters({ turnstile: desk.rates })(connection.name)),
     readAddress,
     hasWork: async () => {
       const due = await store.nextDue();

@@ -12,6 +12,7 @@ import type { Scrubber } from './scrub.ts';
 import { createCrypto } from './store/crypto.ts';
 import { type Home, type HomeKey, openKey, prepareHome } from './store/home.ts';
 import { joinWorkers } from './store/ownership.ts';
+import { createRates, type Rates } from './store/rates.ts';
 import { createRegistry, type Registry } from './store/registry.ts';
 import { readSecretFile } from './store/secret-file.ts';
 import { type Connection, openDatabase } from './store/sqlite/database.ts';
@@ -26,7 +27,7 @@ export type DeskOptions = {
   workflows: readonly WorkflowLike[];
   contracts: Record<string, ContractLike>;
   /** Called once with what effects may use. */
-  hands: (tools: { vault: Vault; registry: Registry; clock: Clock }) => Hands;
+  hands: (tools: { vault: Vault; registry: Registry; clock: Clock; rates: Rates }) => Hands;
   toJsonSchema: (schema: SchemaLike) => unknown;
   log: Logger;
   scrubber: Scrubber;
@@ -44,6 +45,7 @@ export type Desk = {
   registry: Registry;
   vault: Vault;
   store: Store;
+  rates: Rates;
   /** Leaves the workers and closes the store; stop the worker first. */
   close(): void;
 };
@@ -66,9 +68,10 @@ export async function openDesk(options: DeskOptions): Promise<Desk> {
       readSecretFile: (path) => readSecretFile(path, home.folder),
     });
     const registry = createRegistry(connection, clock.now);
+    const rates = createRates(connection, clock.now);
     const store = (options.wrapStore ?? ((inner: Store) => inner))(createStore(connection));
     const crypto = createCrypto(key, clock.now);
-    const hands = options.hands({ vault, registry, clock });
+    const hands = options.hands({ vault, registry, clock, rates });
     const catalog = createCatalog({
       workflows: options.workflows,
       contracts: options.contracts,
@@ -96,6 +99,7 @@ export async function openDesk(options: DeskOptions): Promise<Desk> {
       registry,
       vault,
       store,
+      rates,
       close() {
         wakes.close();
         ownership.leave();

@@ -1,47 +1,60 @@
 /**
- * At most 10 requests a second to one Dokploy, 20 at once, from this process (issue: 10 requests/s, burst 20).
- * The arithmetic is pure; a caller takes its turn in order, since a turn is reserved before it waits for it.
+ * At most 10 requests a second to one Dokploy, 20 at once (issue: 10 requests/s, burst 20). Where a shared turnstile is given, all
+ * processes of one home keep to it together (engine.md E11); else this process alone.
  */
 import { setTimeout as sleepFor } from 'node:timers/promises';
+import { type Bucket, type Rate, takeToken } from '../../token-bucket.ts';
 
-export type Bucket = { tokens: number; at: number };
-export type Rate = { perSecond: number; burst: number };
+export { takeToken };
 
 export type Limiter = {
   /** Resolves when the next request may go out; rejects with the signal's reason, giving the turn back. */
   take(signal?: AbortSignal): Promise<void>;
 };
 
+/** Takes a turn of a named limit and says how long to wait for it; a turn that was not used goes back. */
+export type Turnstile = {
+  take(name: string, rate: Rate): Promise<number>;
+  giveBack(name: string, rate: Rate): Promise<void>;
+};
+
 export type LimiterOptions = Partial<Rate> & {
   /** Milliseconds; a clock that jumps back refills nothing. */
   now?: () => number;
   sleep?: (ms: number, signal?: AbortSignal) => Promise<void>;
+  turnstile?: Turnstile;
 };
 
-/** Takes one token at a time; a negative balance is a reserved turn, and `waitMs` says when it comes. */
-export function takeToken(bucket: Bucket, rate: Rate, now: number): { bucket: Bucket; waitMs: number } {
-  const elapsedMs = Math.max(0, now - bucket.at);
-  const tokens = Math.min(rate.burst, bucket.tokens + (elapsedMs * rate.perSecond) / 1000) - 1;
-  const waitMs = tokens >= 0 ? 0 : Math.ceil((-tokens * 1000) / rate.perSecond);
-  return { bucket: { tokens, at: Math.max(bucket.at, now) }, waitMs };
+/** Turns of this process alone, full at the start. */
+export function createTurnstile(now: () => number = () => performance.now()): Turnstile {
+  const buckets = new Map<string, Bucket>();
+  return {
+    async take(name, rate) {
+      const turn = takeToken(buckets.get(name) ?? { tokens: rate.burst, at: now() }, rate, now());
+      buckets.set(name, turn.bucket);
+      return turn.waitMs;
+    },
+    async giveBack(name, rate) {
+      const bucket = buckets.get(name);
+      if (bucket) buckets.set(name, { ...bucket, tokens: Math.min(rate.burst, bucket.tokens + 1) });
+    },
+  };
 }
 
-/** A token bucket, full at the start. Defaults: 10 per second, burst 20, the process clock, abortable timers. */
-export function createLimiter(options: LimiterOptions = {}): Limiter {
+/** A token bucket by name. Defaults: 10 per second, burst 20, this process, abortable timers. */
+export function createLimiter(options: LimiterOptions = {}, name = ''): Limiter {
   const rate = { perSecond: options.perSecond ?? 10, burst: options.burst ?? 20 };
-  const now = options.now ?? (() => performance.now());
+  const turnstile = options.turnstile ?? createTurnstile(options.now);
   const sleep = options.sleep ?? ((ms: number, signal?: AbortSignal) => sleepFor(ms, undefined, signal ? { signal } : {}));
-  let bucket: Bucket = { tokens: rate.burst, at: now() };
   return {
     async take(signal) {
       signal?.throwIfAborted();
-      const turn = takeToken(bucket, rate, now());
-      bucket = turn.bucket;
-      if (turn.waitMs === 0) return;
+      const waitMs = await turnstile.take(name, rate);
+      if (waitMs === 0) return;
       try {
-        await sleep(turn.waitMs, signal);
+        await sleep(waitMs, signal);
       } catch (error) {
-        bucket = { ...bucket, tokens: Math.min(rate.burst, bucket.tokens + 1) };
+        await turnstile.giveBack(name, rate);
         throw signal?.aborted ? signal.reason : error;
       }
     },
@@ -52,7 +65,7 @@ export function createLimiter(options: LimiterOptions = {}): Limiter {
 export function createLimiters(options: LimiterOptions = {}): (name: string) => Limiter {
   const limiters = new Map<string, Limiter>();
   return (name) => {
-    const limiter = limiters.get(name) ?? createLimiter(options);
+    const limiter = limiters.get(name) ?? createLimiter(options, name);
     limiters.set(name, limiter);
     return limiter;
   };

@@ -1,6 +1,6 @@
 /** The ledger's tables (design §3). Times are integers in ms; JSON columns are text. Columns that later issues fill are here from migration 0 on. */
 import { sql } from 'drizzle-orm';
-import { blob, index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core';
+import { blob, index, integer, primaryKey, real, sqliteTable, text } from 'drizzle-orm/sqlite-core';
 import type {
   ApprovalLevel,
   ApprovalRow,
@@ -281,6 +281,6 @@ export const locks = sqliteTable('locks', {
 /** E11: token buckets shared by all processes. */
 export const rates = sqliteTable('rates', {
   name: text('name').primaryKey(),
-  tokens: integer('tokens').notNull(),
+  tokens: real('tokens').notNull(),
   at: integer('at').notNull(),
 });

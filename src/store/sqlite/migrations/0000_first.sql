@@ -150,7 +150,7 @@ CREATE TABLE `meta` (
 --> statement-breakpoint
 CREATE TABLE `rates` (
 	`name` text PRIMARY KEY NOT NULL,
-	`tokens` integer NOT NULL,
+	`tokens` real NOT NULL,
 	`at` integer NOT NULL
 );
 --> statement-breakpoint
