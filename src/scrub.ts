@@ -15,7 +15,7 @@ const patterns: [RegExp, string][] = [
   [/(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}/g, hidden],
   [/\bsb_secret_[A-Za-z0-9_-]{8,}/g, hidden],
   [/\b(AKIA|ASIA)[A-Z0-9]{16}\b/g, hidden],
-  [/\b([a-z][a-z0-9+.-]{0,20}:\/\/[^\s:/@"'\\]{1,256}:)[^\s@/"'\\]{1,512}@/gi, `$1${hidden}@`],
+  [/\b([a-z][a-z0-9+.-]{0,20}:\/\/[^\s:/@"'\\]{1,256}:)(?!secret:[0-9a-f-]{36}@)[^\s@/"'\\]{1,512}@/gi, `$1${hidden}@`],
   [/\b([A-Z0-9_]{0,60}(?:_KEY|_SECRET|PASSWORD|_TOKEN|SECRET_KEY_BASE)=)[^\s"'\\]+/g, `$1${hidden}`],
   [/(?<![a-z0-9-])(--[a-z0-9-]{0,60}?(?:access-key|secret)[a-z0-9-]{0,60}[= ])[^\s"'\\]+/gi, `$1${hidden}`],
 ];

@@ -1,4 +1,5 @@
 /** Rows and runs as text for people. Pure. */
+import { stringify } from 'yaml';
 import { z } from 'zod';
 import type { UndoItem } from '../engine/rollback.ts';
 import type { RunView } from '../engine/view.ts';
@@ -25,7 +26,7 @@ function cell(value: unknown): string {
 
 /** Where a run stands: the same facts as an agent gets. */
 export function runText(view: RunView): string {
-  const step = view.step === undefined ? '' : `, step ${view.step} of 9`;
+  const step = view.step === undefined ? '' : `, step ${view.step} of ${view.steps ?? '?'}`;
   const lines = [
     `${view.name} (${view.runId})`,
     `  ${view.workflow}: ${view.title || view.state}${step}`,
@@ -36,8 +37,13 @@ export function runText(view: RunView): string {
   for (const { code, say } of view.warnings) lines.push(`  ${code}: ${say}`);
   for (const { event, title, confirm } of view.waitingFor) lines.push(`  ${event}: ${title}${confirm ? ' (needs approval)' : ''}`);
   if (view.checkpoints.length > 0) lines.push(`  checkpoints: ${view.checkpoints.map((row) => `${row.to} (${row.name})`).join(', ')}`);
-  if (view.output !== undefined) lines.push(`  output: ${JSON.stringify(view.output, null, 2).replaceAll('\n', '\n  ')}`);
+  if (view.output !== undefined) lines.push('  output:', indented(view.output));
   return [...lines, `  next: ${view.next.say}`].join('\n');
+}
+
+/** Nested facts as YAML, which people read more easily than JSON. */
+export function indented(value: unknown): string {
+  return stringify(value, { lineWidth: 0 }).trimEnd().replaceAll(/^/gm, '    ');
 }
 
 const planShape = z.object({

@@ -35,7 +35,7 @@ export async function walk(walking: Walk, start: RunView, scripted: readonly Scr
 
 /** One event by the person, or undefined when they leave it for later. A refused answer is told and asked again. */
 async function askHere(walking: Walk, view: RunView): Promise<RunView | undefined> {
-  note(`\n${view.step === undefined ? '' : `Step ${view.step} of 9. `}${view.title || view.state}`);
+  note(`\n${view.step === undefined ? '' : `Step ${view.step} of ${view.steps ?? '?'}. `}${view.title || view.state}`);
   if (view.error) note(`  ${view.error.code}: ${view.error.message}${view.error.fix ? `\n  ${view.error.fix}` : ''}`);
   const event = await chooseEvent(view);
   if (event === undefined) return undefined;

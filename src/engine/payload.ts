@@ -40,7 +40,7 @@ export function parse(schema: Definition['input'], value: unknown, what: string,
   if (result.success) return result.data;
   const issues = result.error.issues.map((issue) => `${issue.path.map(String).join('.') || 'value'}: ${issue.message}`);
   throw new AppError(code, {
-    message: `${what[0]?.toUpperCase()}${what.slice(1)} is not right: ${issues.join('; ').slice(0, 800)}.`,
+    message: `${what[0]?.toUpperCase()}${what.slice(1)} is not right: ${issues.join('; ').slice(0, 800).replace(/\.$/, '')}.`,
     fix: 'Send it again in the shape that the schema in details shows.',
     details: { issues, schema: catalog.jsonSchema(schema) as Record<string, unknown> },
   });

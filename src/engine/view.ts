@@ -27,7 +27,9 @@ export type RunView = {
   workflow: string;
   state: string;
   title: string;
+  /** Which of the workflow's `steps` this state belongs to, counted from 1. */
   step?: number;
+  steps?: number;
   status: RunStatus;
   version: number;
   waitingFor: WaitingFor[];
@@ -82,7 +84,7 @@ export function viewOf(catalog: Catalog, parts: Parts): RunView {
     workflow: run.workflow,
     state: run.state,
     title: shape?.description.title ?? '',
-    ...(shape?.description.step === undefined ? {} : { step: shape.description.step }),
+    ...(shape?.description.step === undefined ? {} : { step: shape.description.step, steps: shape.steps }),
     status,
     version: run.version,
     waitingFor,
@@ -104,12 +106,12 @@ export function viewOf(catalog: Catalog, parts: Parts): RunView {
 function shapeOf(
   catalog: Catalog,
   run: RunRow,
-): { description: Description; context: Record<string, unknown>; show: readonly string[] } | undefined {
+): { description: Description; context: Record<string, unknown>; show: readonly string[]; steps: number } | undefined {
   const definition = catalog.list().find((candidate) => candidate.name === run.workflow && candidate.hash === run.definitionHash);
   if (!definition) return undefined;
   const snapshot = restore(definition.machine, run.snapshot);
   if (snapshot.status === 'error') return undefined;
-  return { description: describe(snapshot), context: contextOf(snapshot), show: definition.show };
+  return { description: describe(snapshot), context: contextOf(snapshot), show: definition.show, steps: definition.steps.length };
 }
 
 function toWaiting(catalog: Catalog, event: Description['events'][number]): WaitingFor {

@@ -84,6 +84,7 @@ test('a run and its plan read as sentences', () => {
     state: 'review',
     title: 'Review the plan',
     step: 6,
+    steps: 9,
     status: 'waiting' as const,
     version: 11,
     waitingFor: [{ event: 'approve', title: 'Deploy as planned', payload: {}, confirm: 'Create it.' }],

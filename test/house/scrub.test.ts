@@ -61,3 +61,8 @@ test('a scrubbed JSON line is still JSON', () => {
   const line = JSON.stringify({ message: 'rclone "--s3-secret-access-key=abc" and "postgres://u:p@h/x" and "JWT_SECRET=abc"' });
   expect(() => JSON.parse(createScrubber().scrub(line))).not.toThrow();
 });
+
+test('a connection string that holds a reference in place of the password is shown', () => {
+  const text = 'postgresql://postgres:secret:ff399a46-99b0-47e7-bb01-e1391b58f200@db:5432/postgres';
+  expect(createScrubber().scrub(text)).toBe(text);
+});

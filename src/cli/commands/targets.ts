@@ -4,7 +4,7 @@ import { usage, valuesOf } from '../arguments.ts';
 import { command, withApp } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { namedReferences } from '../references.ts';
-import { table } from '../render.ts';
+import { indented, table } from '../render.ts';
 
 const kinds = ['self-hosted', 'cloud', 'dokploy'] as const;
 const named = { type: 'positional', required: true, description: 'name of the target' } as const;
@@ -54,7 +54,7 @@ const show = command('show', 'Show a target; secrets by name and reference only'
   withApp(async ({ registry }) => {
     const { createdAt, ...row } = await registry.target(name);
     const json = { ...row, createdAt: new Date(createdAt).toISOString() };
-    return { exit: exitCodes.ok, json, text: `${row.name} (${row.kind})\n${JSON.stringify(row.record, null, 2)}` };
+    return { exit: exitCodes.ok, json, text: `${row.name} (${row.kind})\n${indented(row.record)}` };
   }),
 );
 
