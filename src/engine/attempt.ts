@@ -4,7 +4,7 @@
  * 2. What is in doubt is probed before anything else happens to it.
  * 3. Whatever happens ends in exactly one of settle or release; a lost token ends in silence.
  */
-import { AppError, toRecord } from '../errors.ts';
+import { AppError, type ErrorRecord, toRecord } from '../errors.ts';
 import type { Catalog } from './catalog.ts';
 import { afterError, afterProbe, afterUndoProbe, type Decision, isMutating, needsProbe, type Situation, timeoutOf } from './decide.ts';
 import type { BoundHandler, Clock, ContractLike, EffectRow, Hands, LocalWrites, Log, Outside, ProbeAnswer, Store, Vault } from './ports.ts';
@@ -44,14 +44,49 @@ export async function attempt(deps: AttemptDeps, row: EffectRow, shutdown: Abort
   });
   const call: Call = { row, token, contract, handler, staged, pulse };
   try {
-    const decision = row.kind === 'undo' ? await attemptUndo(deps, call) : await attemptDo(deps, call);
-    if (pulse.lost()) return;
-    await carryOut(deps, call, decision);
-  } catch (error) {
-    // Only our own store can throw here: the row stays ours and is taken over by whoever comes next.
-    deps.log.error({ effect: row.key, error: toRecord(error) }, 'an attempt could not be written down');
+    const decision = await decide(deps, call);
+    await writtenDown(deps, call, decision, shutdown);
   } finally {
     pulse.end();
+  }
+}
+
+/** What our own store or a fault of ours throws says nothing about the outside: the row goes back as it is known. */
+async function decide(deps: AttemptDeps, call: Call): Promise<Decision> {
+  const { row, contract, pulse } = call;
+  try {
+    return row.kind === 'undo' ? await attemptUndo(deps, call) : await attemptDo(deps, call);
+  } catch (error) {
+    deps.log.error({ effect: row.key, error: toRecord(error) }, 'an attempt ended in our own fault');
+    const outside: Outside = pulse.launchedAt() !== null && isMutating(contract) ? 'maybe' : row.outside;
+    return { do: 'again', notBefore: deps.clock.now() + unwrittenMs, outside };
+  }
+}
+
+const unwrittenMs = 1_000;
+
+/** A store that is busy or full for a while must not leave the row with a living owner who forgot it: tried until it is written. */
+async function writtenDown(deps: AttemptDeps, call: Call, decision: Decision, shutdown: AbortSignal): Promise<void> {
+  while (!call.pulse.lost()) {
+    try {
+      return await carryOut(deps, call, decision);
+    } catch (error) {
+      const record = toRecord(error);
+      deps.log.error({ effect: call.row.key, error: record }, 'an answer could not be written down');
+      if (shutdown.aborted) return;
+      if (record.retry !== 'later') return askInstead(deps, call, record);
+      await deps.clock.wait(unwrittenMs, shutdown);
+    }
+  }
+}
+
+/** A fault that will not mend itself needs a person; where not even that can be written, whoever comes next takes the row over. */
+async function askInstead(deps: AttemptDeps, { row, token, contract, pulse }: Call, record: ErrorRecord): Promise<void> {
+  const outside: Outside = pulse.launchedAt() !== null && isMutating(contract) ? 'maybe' : row.outside;
+  try {
+    await deps.store.release(row.key, token, { attention: { ...record, retry: 'ask' }, error: record, outside });
+  } catch (error) {
+    deps.log.error({ effect: row.key, error: toRecord(error) }, 'not even the fault could be written down');
   }
 }
 

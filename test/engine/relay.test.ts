@@ -209,3 +209,24 @@ test('an effect that nobody can tell about waits for a person, whose word moves 
   expect(await settle(runId)).toMatchObject({ state: 'resting', details: { ids: ['seen-by-hand', 'second-1', 'third-1'] } });
   expect(applied()).toEqual(['first', 'second', 'third']);
 }, 60_000);
+
+test('a store that is full for a while delays an answer and loses nothing', async () => {
+  const other = temporaryHome();
+  let refusals = 3;
+  const full = await openRelayDesk(other.home, world.url, (store) => ({
+    ...store,
+    async commit(change) {
+      if (change.close?.key.endsWith(':second') && refusals-- > 0) throw new AppError('DISK_FULL', { message: 'full', retry: 'later' });
+      return store.commit(change);
+    },
+  }));
+  full.worker.start();
+  const { runId } = await full.engine.start({ workflow: 'relay' }, me);
+  await full.engine.advance({ run: runId, event: 'go' }, me);
+  expect((await full.engine.waitFor(runId, { waitMs: 15_000 })).state).toBe('resting');
+  expect(refusals).toBeLessThan(0);
+  expect(applied()).toEqual(['first', 'second', 'third']);
+  await full.worker.stop(1_500);
+  full.close();
+  other.remove();
+});
