@@ -89,7 +89,7 @@ export async function openDesk(options: DeskOptions): Promise<Desk> {
     }
     const wakes = createWakes(home.wake, clock.now);
     const ownership = joinWorkers(home.workers);
-    const dispatch = createDispatch(store);
+    const dispatch = createDispatch({ store, catalog, clock, crypto, log });
     const deps = { store, dispatch, vault, hands, catalog, clock, crypto, log, wakes, ownership };
     return {
       home,

@@ -12,6 +12,8 @@ export type Contract<N extends string = string, I extends z.ZodType = z.ZodType,
   title: string;
   input: I;
   output: O;
+  /** Runs this workflow as a child: no handler; input and output are the child's (E12). */
+  child?: string;
   /** Changes nothing anywhere: runs again freely, is never undone. */
   readOnly?: true;
   /** Writes our own store only, in the commit of its outcome (E2). */

@@ -6,6 +6,7 @@
  */
 import { AppError, type ErrorRecord, toRecord } from '../errors.ts';
 import type { Catalog } from './catalog.ts';
+import { cancelChild } from './children.ts';
 import { afterError, afterProbe, afterUndoProbe, type Decision, isMutating, needsProbe, type Situation, timeoutOf } from './decide.ts';
 import type { BoundHandler, Clock, ContractLike, EffectRow, Hands, LocalWrites, Log, Outside, ProbeAnswer, Store, Vault } from './ports.ts';
 import { type Pulse, startPulse } from './pulse.ts';
@@ -34,6 +35,7 @@ type Call = {
 export async function attempt(deps: AttemptDeps, row: EffectRow, shutdown: AbortSignal): Promise<void> {
   const token = row.token ?? '';
   const contract = deps.catalog.contract(row.contract);
+  if (contract.child !== undefined) return attemptChild(deps, row, contract);
   const pulse = startPulse(deps, row, token, shutdown);
   const { handler, staged } = deps.hands.bind(row.contract, {
     key: row.kind === 'undo' ? (row.undoOf ?? row.key) : row.key,
@@ -50,6 +52,30 @@ export async function attempt(deps: AttemptDeps, row: EffectRow, shutdown: Abort
     pulse.end();
   }
 }
+
+/** A child run carries its effect out by itself; a claim means that its input was not right, or that the parent let go of it (E12). */
+async function attemptChild(deps: AttemptDeps, row: EffectRow, contract: ContractLike): Promise<void> {
+  const token = row.token ?? '';
+  try {
+    if (row.status !== 'cancelling') {
+      const input = contract.input.safeParse(row.input);
+      const issues = input.success ? [] : input.error.issues;
+      return await deps.settle(row, token, {
+        status: 'failed',
+        outside: 'absent',
+        error: badShape('INPUT_INVALID', contract, 'input', issues),
+      });
+    }
+    const child = await cancelChild(deps, row.key);
+    if (child.open === 0) return await deps.settle(row, token, { status: 'cancelled', outside: child.outside });
+    await deps.store.release(row.key, token, { notBefore: deps.clock.now() + childMs });
+  } catch (error) {
+    deps.log.error({ effect: row.key, error: toRecord(error) }, 'a child run could not be let go of');
+    await deps.store.release(row.key, token, { notBefore: deps.clock.now() + unwrittenMs }).catch(() => false);
+  }
+}
+
+const childMs = 200;
 
 /** What our own store or a fault of ours throws says nothing about the outside: the row goes back as it is known. */
 async function decide(deps: AttemptDeps, call: Call): Promise<Decision> {

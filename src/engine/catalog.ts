@@ -5,6 +5,7 @@
  * 3. A contract that is not known here is never carried out; its effects can be looked at (V3).
  */
 import { AppError } from '../errors.ts';
+import { childFaults } from './children.ts';
 import type { ContractLike, Crypto, Hands, SchemaLike } from './ports.ts';
 import { definitionOf, faultsOf, type WorkflowLike } from './registration.ts';
 
@@ -102,7 +103,7 @@ type Registered = {
 };
 
 function register({ workflows, contracts, hands, crypto, toJsonSchema }: Deps): Registered {
-  const out: Registered = { byName: new Map(), byHash: new Map(), migrations: new Map(), faults: [] };
+  const out: Registered = { byName: new Map(), byHash: new Map(), migrations: new Map(), faults: childFaults(workflows, contracts) };
   for (const workflow of workflows) {
     const say = (fault: string) => out.faults.push(workflow.file === undefined ? fault : `${workflow.file}: ${fault}`);
     const define = (version: WorkflowLike): Definition => {

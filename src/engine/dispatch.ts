@@ -1,5 +1,6 @@
 /** New effects are born running in the process that commits them, as far as it has free slots: one synced write fewer per step (engine.md C4). */
-import type { Change, Committed, EffectRow, Store } from './ports.ts';
+import { type FamilyDeps, withFamily } from './family.ts';
+import type { Change, Committed, EffectRow } from './ports.ts';
 
 /** The worker of this process, while it works. */
 export type Slots = {
@@ -19,7 +20,8 @@ export type Dispatch = {
   commit(change: Change): Promise<Committed>;
 };
 
-export function createDispatch(store: Pick<Store, 'commit'>): Dispatch {
+export function createDispatch(deps: FamilyDeps): Dispatch {
+  const { store } = deps;
   let slots: Slots | undefined;
   return {
     attach(next) {
@@ -29,25 +31,31 @@ export function createDispatch(store: Pick<Store, 'commit'>): Dispatch {
       slots = undefined;
     },
     async commit(change) {
-      const here = slots;
-      const opened = change.open?.filter((row) => row.kind === 'do') ?? [];
-      const taken = here && opened.length > 0 ? here.reserve(opened.length, change.close ? 1 : 0) : 0;
-      if (!here || taken === 0) return store.commit(change);
-      const claimed = new Set(opened.slice(0, taken).map((row) => row.key));
-      const open = change.open?.map((row) =>
-        claimed.has(row.key) ? { ...row, claim: { worker: here.worker, token: here.token() } } : row,
-      );
-      let begun = 0;
-      try {
-        const answer = await store.commit({ ...change, ...(open ? { open } : {}) });
-        for (const row of answer.ok ? answer.claimed : []) {
-          begun++;
-          here.launch(row);
-        }
-        return answer;
-      } finally {
-        here.giveBack(taken - begun);
+      for (;;) {
+        const answer = await commitHere(await withFamily(deps, change));
+        // Another run of the family has moved meanwhile: what it hears is planned anew.
+        if (answer.ok || answer.conflict !== 'version' || answer.runId === change.runId) return answer;
       }
     },
   };
+
+  async function commitHere(change: Change): Promise<Committed> {
+    const here = slots;
+    const opened = change.open?.filter((row) => row.kind === 'do' && !row.child) ?? [];
+    const taken = here && opened.length > 0 ? here.reserve(opened.length, change.close ? 1 : 0) : 0;
+    if (!here || taken === 0) return store.commit(change);
+    const claimed = new Set(opened.slice(0, taken).map((row) => row.key));
+    const open = change.open?.map((row) => (claimed.has(row.key) ? { ...row, claim: { worker: here.worker, token: here.token() } } : row));
+    let begun = 0;
+    try {
+      const answer = await store.commit({ ...change, ...(open ? { open } : {}) });
+      for (const row of answer.ok ? answer.claimed : []) {
+        begun++;
+        here.launch(row);
+      }
+      return answer;
+    } finally {
+      here.giveBack(taken - begun);
+    }
+  }
 }

@@ -23,6 +23,9 @@ export type RunRow = {
   rollback: RollbackRecord | null;
   principal: string;
   traceId: string;
+  /** The run and the effect that this run is a part of (E12). */
+  parentId: string | null;
+  parentKey: string | null;
   createdAt: number;
   updatedAt: number;
 };
@@ -144,6 +147,8 @@ export type LocalWrites = { secrets: StagedSecret[]; artifacts: StagedArtifact[]
 export type NewEffect = Pick<EffectRow, 'key' | 'kind' | 'undoOf' | 'entrySeq' | 'invokeId' | 'contract' | 'input'> & {
   /** Names that exclude other runs; all of a run's open ones are taken together, before the first is claimed (E10). */
   locks?: string[];
+  /** A child run carries it out: running, without a worker (E12). */
+  child?: true;
   /** Born running, owned by the committer (C4). */
   claim?: { worker: string; token: string };
 };
@@ -165,7 +170,7 @@ export type Change = {
   /** Expected version; `new` inserts the run. */
   expect: number | 'new';
   at: number;
-  create?: Pick<RunRow, 'workflow' | 'definitionHash' | 'name' | 'principal' | 'traceId'>;
+  create?: Pick<RunRow, 'workflow' | 'definitionHash' | 'name' | 'principal' | 'traceId'> & Partial<Pick<RunRow, 'parentId' | 'parentKey'>>;
   close?: Closing;
   /** Appended with seq = expect + 1. */
   event?: Omit<EventRow, 'runId' | 'seq' | 'at' | 'state'>;
@@ -189,11 +194,13 @@ export type Change = {
   dropUndo?: boolean;
   consume?: { approvalId: string };
   request?: { principal: string; key: string; payloadHash: string };
+  /** Changes of other runs that stand or fall with this one: children begun, the parent's outcome (E12). */
+  also?: Change[];
   writes?: LocalWrites;
 };
 
 export type Conflict = 'version' | 'token' | 'timer' | 'approval' | 'request' | 'exists';
-export type Committed = { ok: true; version: number; claimed: EffectRow[] } | { ok: false; conflict: Conflict; version: number };
+export type Committed = { ok: true; version: number; claimed: EffectRow[] } | { ok: false; conflict: Conflict; runId: string };
 
 export type RequestRow = { principal: string; key: string; payloadHash: string; runId: string; seq: number };
 
@@ -235,6 +242,10 @@ export interface Store {
   owners(): Promise<string[]>;
   effect(key: string): Promise<EffectRow | undefined>;
   effects(runId: string): Promise<EffectRow[]>;
+  /** Its effects and those of its child runs; these carry the `entrySeq` of the effect that began them here (B2c). */
+  effectsOfTree(runId: string): Promise<EffectRow[]>;
+  /** The child run that carries out this effect. */
+  childOf(effectKey: string): Promise<string | undefined>;
   attempts(runId: string): Promise<{ key: string; n: number; step: string; result: string; at: number }[]>;
   noteAttempt(row: { key: string; n: number; step: 'run' | 'probe' | 'undo'; result: string; at: number }): Promise<void>;
   /** A person's word on an effect that needs attention (B6). */
@@ -328,6 +339,7 @@ export type ContractLike = {
   title: string;
   input: SchemaLike;
   output: SchemaLike;
+  child?: string;
   readOnly?: true;
   local?: true;
   dedupes?: true;

@@ -71,7 +71,7 @@ export function faultsOf(
   visit('', root, 0);
   for (const name of used) {
     const contract = contracts[name];
-    if (contract) faults.push(...contractFaults(contract, hands));
+    if (contract && contract.child === undefined) faults.push(...contractFaults(contract, hands));
   }
   return faults;
 }

@@ -32,7 +32,7 @@ export async function resolveRun(deps: Deps, run: RunRow, open: EffectRow[], req
       await store.commit({ runId: run.id, expect: run.version, at: clock.now(), run: { attention: null } });
       return;
     }
-    const outside = standsOutside(await store.effects(run.id), deps.catalog, rollback.to);
+    const outside = standsOutside(await store.effectsOfTree(run.id), deps.catalog, rollback.to);
     await store.commit({
       runId: run.id,
       expect: run.version,

@@ -44,9 +44,23 @@ export type RollbackPreview = {
 /** Effects after a checkpoint that changed, or may have changed, the outside; newest settlement first (B2c). */
 export function undoList(effects: readonly EffectRow[], catalog: Catalog, to: number): EffectRow[] {
   return effects
-    .filter((row) => row.kind === 'do' && row.entrySeq > to && isMutating(catalog.contract(row.contract)))
+    .filter((row) => row.kind === 'do' && row.entrySeq > to && isOwnWrite(catalog, row))
     .filter((row) => row.outside === 'maybe' || row.outside === 'applied' || row.status === 'running')
-    .sort((a, b) => (b.settledSeq ?? Number.MAX_SAFE_INTEGER) - (a.settledSeq ?? Number.MAX_SAFE_INTEGER) || b.entrySeq - a.entrySeq);
+    .sort(
+      (a, b) =>
+        latest(b.settledAt) - latest(a.settledAt) ||
+        b.createdAt - a.createdAt ||
+        latest(b.settledSeq) - latest(a.settledSeq) ||
+        b.entrySeq - a.entrySeq,
+    );
+}
+
+const latest = (value: number | null): number => value ?? Number.MAX_SAFE_INTEGER;
+
+/** A child run is taken back by its own effects, not as a whole (E12). */
+function isOwnWrite(catalog: Catalog, row: EffectRow): boolean {
+  const contract = catalog.contract(row.contract);
+  return isMutating(contract) && contract.child === undefined;
 }
 
 /** The first point of no return after the checkpoint that is open, doubtful or done (B2a0). */
@@ -81,7 +95,7 @@ export function findCheckpoint(rows: readonly CheckpointRow[], to: number | stri
 /** What a rollback would do and every reason against it; writes nothing (B2a0). */
 export async function previewRollback(deps: RollbackDeps, run: RunRow, to: number | string, signal: AbortSignal): Promise<RollbackPreview> {
   const checkpoint = findCheckpoint(await deps.store.checkpoints(run.id), to);
-  const effects = await deps.store.effects(run.id);
+  const effects = await deps.store.effectsOfTree(run.id);
   const list = undoList(effects, deps.catalog, checkpoint.seq);
   const refusals = await refusalsOf(deps, effects, list, checkpoint.seq, signal);
   return {
@@ -172,7 +186,7 @@ export async function stepRollback(deps: RollbackDeps, runId: string, signal: Ab
 async function freeze(deps: RollbackDeps, run: RunRow, signal: AbortSignal): Promise<void> {
   const rollback = run.rollback;
   if (!rollback) return;
-  const effects = await deps.store.effects(run.id);
+  const effects = await deps.store.effectsOfTree(run.id);
   const list = undoList(effects, deps.catalog, rollback.to);
   const refusals = await refusalsOf(deps, effects, list, rollback.to, signal);
   const strangers = list.filter((row) => !rollback.approved.includes(row.key));
@@ -212,7 +226,7 @@ async function finish(deps: RollbackDeps, run: RunRow): Promise<void> {
   const rollback = run.rollback;
   if (!rollback) return;
   const checkpoint = (await deps.store.checkpoints(run.id)).find((row) => row.seq === rollback.to && !row.voided);
-  const effects = await deps.store.effects(run.id);
+  const effects = await deps.store.effectsOfTree(run.id);
   const outside = standsOutside(effects, deps.catalog, rollback.to);
   await untilCommitted(deps, async () => {
     const current = await deps.store.load(run.id);
@@ -246,7 +260,7 @@ async function finish(deps: RollbackDeps, run: RunRow): Promise<void> {
 /** What is still out there after this sequence, each with the contract's own words (B4, B5). */
 export function standsOutside(effects: readonly EffectRow[], catalog: Catalog, to: number): { effect: string; what: string }[] {
   return effects
-    .filter((row) => row.kind === 'do' && row.entrySeq > to && isMutating(catalog.contract(row.contract)))
+    .filter((row) => row.kind === 'do' && row.entrySeq > to && isOwnWrite(catalog, row))
     .filter((row) => row.outside === 'applied' || row.outside === 'maybe')
     .map((row) => {
       const contract = catalog.contract(row.contract);

@@ -1,9 +1,10 @@
 /** How outcomes and timers reach a run (engine.md C1, C3, C5, E7, T1). */
-import { AppError, type ErrorRecord, toRecord } from '../errors.ts';
+import { type ErrorRecord, toRecord } from '../errors.ts';
 import type { Catalog } from './catalog.ts';
 import { changeOf, checkpointFor } from './change.ts';
 import { describe } from './describe.ts';
 import type { Dispatch } from './dispatch.ts';
+import { outcomeChange } from './outcome.ts';
 import { plan, restore } from './plan.ts';
 import type { Change, Clock, Closing, Committed, EffectRow, LocalWrites, Log, Outside, RunRow, Store, TimerRow, Wakes } from './ports.ts';
 
@@ -53,32 +54,6 @@ function drained(deps: SettleDeps, run: RunRow, base: Change): Change {
     ...(checkpoint ? { checkpoint } : {}),
     ...(releases && run.phase !== 'rolling_back' ? { releases: true as const } : {}),
   };
-}
-
-function outcomeChange(deps: SettleDeps, run: RunRow, row: EffectRow, close: Closing, settlement: Settlement): Change {
-  const at = deps.clock.now();
-  const type = settlement.status === 'done' ? `xstate.done.actor.${row.invokeId}` : `xstate.error.actor.${row.invokeId}`;
-  const payload = settlement.status === 'done' ? (settlement.output ?? null) : (settlement.error ?? null);
-  const event = {
-    type,
-    actorId: row.invokeId,
-    ...(settlement.status === 'done' ? { output: settlement.output } : { error: settlement.error }),
-  };
-  const cause = { type, payload, source: 'effect' as const, principal: null, effectKey: row.key };
-  try {
-    const definition = deps.catalog.definitionFor({ workflow: run.workflow, definitionHash: run.definitionHash, id: run.id });
-    const step = plan(definition.machine, run.snapshot, event);
-    if (!step.accepted)
-      throw new AppError('DEFINITION_BUG', {
-        message: `The workflow ${run.workflow} refuses the outcome ${type} in the state ${run.state}.`,
-        retry: 'ask',
-      });
-    return { ...changeOf({ runId: run.id, expect: run.version, at, cause, step, definition, contractOf: deps.catalog.contract }), close };
-  } catch (error) {
-    const record = toRecord(error);
-    deps.log.error({ run: run.id, effect: row.key, error: record }, 'an outcome could not be delivered');
-    return { runId: run.id, expect: run.version, at, close, event: { ...cause, delivered: false }, run: { attention: record } };
-  }
 }
 
 /** Fires one due timer; a timer whose row is gone, or whose event is no longer accepted, ends in silence (T1). */

@@ -1,6 +1,7 @@
 /** Asking for a rollback or a cancel (engine.md B1, B2a0, B3, B5). */
 import { AppError } from '../errors.ts';
 import type { Approvals } from './approvals.ts';
+import { refuseChild } from './children.ts';
 import type { Change } from './ports.ts';
 import { findCheckpoint, previewRollback, standsOutside } from './rollback.ts';
 import { type Answer, type Caller, type EngineDeps, type Runs, refuseUnlessActive } from './runs.ts';
@@ -22,6 +23,7 @@ export async function rollbackRun(deps: Deps, request: RollbackRequest, caller: 
   const { store, clock, crypto, approvals, runs } = deps;
   const { load: loadRun, view, replay, conflict, commit: commitOrConflict, audit } = runs;
   const { run } = await loadRun(request.run);
+  refuseChild(run);
   const checkpoint = findCheckpoint(await store.checkpoints(run.id), request.to);
   const { answer, request: keyed } = await replay(caller, request.requestKey, ['rollback', run.id, checkpoint.seq]);
   if (answer) return answer;
@@ -77,7 +79,7 @@ export async function cancelRun(deps: Deps, request: CancelRequest, caller: Call
   if (answer) return answer;
   if (run.phase === 'cancelled') return view(run.id);
   refuseUnlessActive(run);
-  const outside = standsOutside(await store.effects(run.id), catalog, 0);
+  const outside = standsOutside(await store.effectsOfTree(run.id), catalog, 0);
   let consume: Change['consume'];
   if (outside.length > 0) {
     const subject = cancelSubject(crypto, run, outside);

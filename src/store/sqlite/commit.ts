@@ -5,6 +5,7 @@
 import { and, eq, gt, inArray, isNull, sql } from 'drizzle-orm';
 import type { Change, Closing, Committed, Conflict, EffectRow, LocalWrites, NewEffect } from '../../engine/ports.ts';
 import type { Db } from './database.ts';
+import { treeIds } from './family.ts';
 import { takeLocks } from './locks.ts';
 import type { Queries } from './queries.ts';
 import { openStatuses, toEffect } from './rows.ts';
@@ -12,15 +13,17 @@ import { approvals, artifacts, checkpoints, effects, events, locks, requests, ru
 
 class ConflictError extends Error {
   readonly conflict: Conflict;
-  constructor(conflict: Conflict) {
+  readonly runId: string;
+  constructor(conflict: Conflict, runId: string) {
     super(conflict);
     this.conflict = conflict;
+    this.runId = runId;
   }
 }
 
 /** Turns a conflict thrown by `applyChange` into the answer; other errors pass. */
 export function toConflict(error: unknown): Committed {
-  if (error instanceof ConflictError) return { ok: false, conflict: error.conflict, version: -1 };
+  if (error instanceof ConflictError) return { ok: false, conflict: error.conflict, runId: error.runId };
   throw error;
 }
 
@@ -29,7 +32,7 @@ export function applyChange(db: Db, q: Queries, change: Change): Committed {
   const version = change.expect === 'new' ? insertRun(db, change) : expectVersion(q, change);
   const seq = change.event ? (change.expect === 'new' ? 1 : version + 1) : version;
   if (change.request) keepRequest(db, change, seq);
-  if (change.consume) consume(db, change.consume.approvalId, seq);
+  if (change.consume) consume(db, change.consume.approvalId, runId, seq);
   if (change.close) close(db, change.close, runId, at, seq);
   if (change.undone?.length)
     db.update(effects).set({ status: 'undone', outside: 'undone' }).where(inArray(effects.key, change.undone)).run();
@@ -54,6 +57,7 @@ export function applyChange(db: Db, q: Queries, change: Change): Committed {
   if (change.voidAfter !== undefined) voidAfter(db, runId, change.voidAfter, at);
   const openLeft = q.openCount.get({ runId })?.n ?? 0;
   if (change.checkpoint && openLeft === 0) keepCheckpoint(db, change.checkpoint, runId, seq, at);
+  for (const other of change.also ?? []) applyChange(db, q, other);
   if (change.releases && openLeft === 0) db.delete(locks).where(eq(locks.runId, runId)).run();
   return { ok: true, version: seq, claimed: claimedRows(q, change) };
 }
@@ -99,7 +103,7 @@ function insertRun(db: Db, change: Change): number {
 
 function expectVersion(q: Queries, change: Change): number {
   const found = q.version.get({ runId: change.runId });
-  if (!found || found.version !== change.expect) throw new ConflictError('version');
+  if (!found || found.version !== change.expect) throw new ConflictError('version', change.runId);
   return found.version;
 }
 
@@ -111,16 +115,16 @@ function keepRequest(db: Db, change: Change, seq: number): void {
     .values({ ...request, runId: change.runId, seq, at: change.at })
     .onConflictDoNothing()
     .run();
-  if (done.changes === 0) throw new ConflictError('request');
+  if (done.changes === 0) throw new ConflictError('request', change.runId);
 }
 
-function consume(db: Db, id: string, seq: number): void {
+function consume(db: Db, id: string, runId: string, seq: number): void {
   const done = db
     .update(approvals)
     .set({ status: 'consumed', consumedSeq: seq })
     .where(and(eq(approvals.id, id), eq(approvals.status, 'granted')))
     .run();
-  if (done.changes === 0) throw new ConflictError('approval');
+  if (done.changes === 0) throw new ConflictError('approval', runId);
 }
 
 /** Fenced by the token; an empty token means a row that nobody owns (a person's word, B6). */
@@ -149,7 +153,7 @@ function close(db: Db, closing: Closing, runId: string, at: number, seq: number)
     })
     .where(and(eq(effects.key, closing.key), fence, inArray(effects.status, openStatuses)))
     .run();
-  if (done.changes === 0) throw new ConflictError('token');
+  if (done.changes === 0) throw new ConflictError('token', runId);
   if (closing.writes) keepWrites(db, closing.writes, runId, seq, at);
 }
 
@@ -170,8 +174,9 @@ function stop(db: Db, runId: string, what: string[] | '*', at: number): void {
 }
 
 function open(db: Db, row: NewEffect, runId: string, at: number): void {
-  const { claim: _, ...columns } = row;
-  const fresh = { ...columns, status: 'intent' as const, runId, outside: 'untouched' as const, createdAt: at };
+  const { claim: _, child, ...columns } = row;
+  const status = child ? ('running' as const) : ('intent' as const);
+  const fresh = { ...columns, status, startedAt: child ? at : null, runId, outside: 'untouched' as const, createdAt: at };
   db.insert(effects)
     .values(fresh)
     // Only an undo can come again: a rollback that was abandoned and asked for anew.
@@ -200,7 +205,7 @@ function changeTimers(db: Db, change: Change, seq: number): void {
       .delete(timers)
       .where(and(eq(timers.runId, runId), eq(timers.timerId, change.fired.timerId), eq(timers.armedSeq, change.fired.armedSeq)))
       .run();
-    if (gone.changes === 0) throw new ConflictError('timer');
+    if (gone.changes === 0) throw new ConflictError('timer', runId);
   }
   if (change.disarm === '*') db.delete(timers).where(eq(timers.runId, runId)).run();
   else if (change.disarm?.length)
@@ -260,6 +265,7 @@ function voidAfter(db: Db, runId: string, to: number, at: number): void {
     .set({ retiredAt: at })
     .where(and(eq(secrets.runId, runId), gt(secrets.madeSeq, to), isNull(secrets.retiredAt)))
     .run();
+  db.run(sql`update secrets set retired_at = ${at} where retired_at is null and run_id in (${treeIds(runId, to)})`);
 }
 
 function keepCheckpoint(db: Db, checkpoint: NonNullable<Change['checkpoint']>, runId: string, seq: number, at: number): void {

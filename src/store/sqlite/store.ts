@@ -1,7 +1,8 @@
 import { and, asc, desc, eq, getTableColumns, gt, inArray, isNotNull, lt, sql } from 'drizzle-orm';
-import type { RunRow, Store } from '../../engine/ports.ts';
+import type { EffectRow, RunRow, Store } from '../../engine/ports.ts';
 import { applyChange, toConflict } from './commit.ts';
 import type { Connection, Db } from './database.ts';
+import { childOf, effectsOfChildren } from './family.ts';
 import { blockers, laterUnderLocks, takeLocks } from './locks.ts';
 import { prepareQueries } from './queries.ts';
 import { effectColumns, openStatuses, toEffect } from './rows.ts';
@@ -116,16 +117,9 @@ export function createStore({ db: own, read, write }: Connection): Store {
         const row = q.effect.get({ key });
         return row && toEffect(row);
       }),
-    effects: (runId) =>
-      read((db) =>
-        db
-          .select(effectColumns)
-          .from(effects)
-          .where(eq(effects.runId, runId))
-          .orderBy(asc(effects.createdAt), asc(effects.entrySeq))
-          .all()
-          .map(toEffect),
-      ),
+    effects: (runId) => read((db) => effectsOf(db, runId)),
+    effectsOfTree: (runId) => read((db) => [...effectsOf(db, runId), ...effectsOfChildren(db, runId)]),
+    childOf: (key) => read((db) => childOf(db, key)),
     attempts: (runId) =>
       read((db) =>
         db
@@ -169,7 +163,7 @@ export function createStore({ db: own, read, write }: Connection): Store {
       }),
     runs: ({ workflow, limit, before }) =>
       read((db) => {
-        const { snapshot: _, settledCount: __, parentId: ___, parentKey: ____, ...columns } = getTableColumns(runs);
+        const { snapshot: _, settledCount: __, ...columns } = getTableColumns(runs);
         const count = (where: string) => sql<number>`(select count(*) from effects e where e.run_id = ${runs.id} and ${sql.raw(where)})`;
         return db
           .select({
@@ -209,6 +203,16 @@ export function createStore({ db: own, read, write }: Connection): Store {
       await write((db) => db.insert(audit).values(row).run());
     },
   };
+}
+
+function effectsOf(db: Db, runId: string): EffectRow[] {
+  return db
+    .select(effectColumns)
+    .from(effects)
+    .where(eq(effects.runId, runId))
+    .orderBy(asc(effects.createdAt), asc(effects.entrySeq))
+    .all()
+    .map(toEffect);
 }
 
 const { consumedSeq: _consumed, ...approvalColumns } = getTableColumns(approvals);
