@@ -24,6 +24,7 @@ export type Worker = {
 const slots = 8;
 const pollMs = 1_000;
 const idleMs = 25;
+const gatherMs = 4;
 const maxSleepMs = 60_000;
 
 export function createWorker(deps: WorkerDeps): Worker {
@@ -60,7 +61,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     if (shutdown.signal.aborted) own.abort('shutdown');
     const done = attempt(attempts, row, own.signal).finally(() => {
       inFlight.delete(row.key);
-      bell.ring();
+      ringSoon();
     });
     inFlight.set(row.key, { done, stop: () => own.abort('shutdown') });
   };
@@ -110,6 +111,17 @@ export function createWorker(deps: WorkerDeps): Worker {
     return rows.length;
   };
 
+  let ringing = false;
+  /** Steps follow each other by themselves (C4); the loop looks for the rest, and a busy store would wake it for each commit. */
+  const ringSoon = (): void => {
+    if (ringing) return;
+    ringing = true;
+    void clock.wait(gatherMs, shutdown.signal).then(() => {
+      ringing = false;
+      bell.ring();
+    });
+  };
+
   const sleep = async (): Promise<void> => {
     const next = await store.nextDue().catch(() => undefined);
     // What is due but was not claimed belongs to a held run or another version: look again, but not at once.
@@ -133,7 +145,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   return {
     start() {
       if (loop) return;
-      unsubscribe = wakes.subscribe(bell.ring);
+      unsubscribe = wakes.subscribe(ringSoon);
       deps.dispatch.attach(slotsHere);
       loop = run();
     },

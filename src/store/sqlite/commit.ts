@@ -7,9 +7,9 @@ import type { Change, Closing, Committed, Conflict, EffectRow, LocalWrites, NewE
 import type { Db } from './database.ts';
 import { treeIds } from './family.ts';
 import { takeLocks } from './locks.ts';
-import type { Queries } from './queries.ts';
+import { jsonText, type Queries } from './queries.ts';
 import { openStatuses, toEffect } from './rows.ts';
-import { approvals, artifacts, checkpoints, effects, events, locks, requests, runs, secrets, targets, timers } from './schema.ts';
+import { approvals, artifacts, checkpoints, effects, locks, requests, runs, secrets, targets, timers } from './schema.ts';
 
 class ConflictError extends Error {
   readonly conflict: Conflict;
@@ -33,7 +33,7 @@ export function applyChange(db: Db, q: Queries, change: Change): Committed {
   const seq = change.event ? (change.expect === 'new' ? 1 : version + 1) : version;
   if (change.request) keepRequest(db, change, seq);
   if (change.consume) consume(db, change.consume.approvalId, runId, seq);
-  if (change.close) close(db, change.close, runId, at, seq);
+  if (change.close) close(db, q, change.close, runId, at, seq);
   if (change.undone?.length)
     db.update(effects).set({ status: 'undone', outside: 'undone' }).where(inArray(effects.key, change.undone)).run();
   if (change.stop) stop(db, runId, change.stop, at);
@@ -44,15 +44,8 @@ export function applyChange(db: Db, q: Queries, change: Change): Committed {
       .run();
   openAll(db, q, change.open ?? [], runId, at);
   changeTimers(db, change, seq);
-  if (change.event)
-    db.insert(events)
-      .values({ ...change.event, runId, seq, at, state: change.run?.state ?? stateOf(db, runId) })
-      .run();
-  if (change.run || change.event)
-    db.update(runs)
-      .set({ ...change.run, version: seq, updatedAt: at })
-      .where(eq(runs.id, runId))
-      .run();
+  if (change.event) addEvent(q, change.event, runId, seq, at, change.run?.state ?? stateOf(db, runId));
+  if (change.run || change.event) updateRun(db, q, change, seq);
   if (change.writes) keepWrites(db, change.writes, runId, seq, at);
   if (change.voidAfter !== undefined) voidAfter(db, runId, change.voidAfter, at);
   const openLeft = q.openCount.get({ runId })?.n ?? 0;
@@ -65,14 +58,10 @@ export function applyChange(db: Db, q: Queries, change: Change): Committed {
 /** Hold stops claiming at once (B5); what another run excludes waits as a clean intent (E10). */
 function openAll(db: Db, q: Queries, rows: NewEffect[], runId: string, at: number): void {
   if (rows.length === 0) return;
-  for (const row of rows) open(db, withoutClaim(row), runId, at);
+  for (const row of rows) open(q, row, runId, at);
   const wanted = rows.filter((row) => row.claim);
   if (wanted.length === 0 || q.version.get({ runId })?.held !== false || !takeLocks(db, q, runId, at)) return;
   for (const { key, claim } of wanted) if (claim) q.claim.get({ key, ...claim, now: at });
-}
-
-function withoutClaim({ claim: _, ...row }: NewEffect): NewEffect {
-  return row;
 }
 
 function claimedRows(q: Queries, change: Change): EffectRow[] {
@@ -99,6 +88,36 @@ function insertRun(db: Db, change: Change): number {
     })
     .run();
   return 1;
+}
+
+function addEvent(q: Queries, event: NonNullable<Change['event']>, runId: string, seq: number, at: number, state: string): void {
+  const { type, source, principal, effectKey, delivered } = event;
+  q.addEvent.run({
+    runId,
+    seq,
+    type,
+    source,
+    principal,
+    effectKey,
+    state,
+    payload: jsonText(event.payload),
+    delivered: delivered ? 1 : 0,
+    now: at,
+  });
+}
+
+/** A plain step is the hot path; whatever else changes is written as it comes. */
+function updateRun(db: Db, q: Queries, change: Change, seq: number): void {
+  const { runId, at, run = {} } = change;
+  const { phase, state, snapshot, attention, ...rest } = run;
+  if (phase !== undefined && state !== undefined && snapshot !== undefined && attention === null && Object.keys(rest).length === 0) {
+    q.step.run({ runId, phase, state, snapshot: jsonText(snapshot), seq, now: at });
+    return;
+  }
+  db.update(runs)
+    .set({ ...run, version: seq, updatedAt: at })
+    .where(eq(runs.id, runId))
+    .run();
 }
 
 function expectVersion(q: Queries, change: Change): number {
@@ -128,31 +147,19 @@ function consume(db: Db, id: string, runId: string, seq: number): void {
 }
 
 /** Fenced by the token; an empty token means a row that nobody owns (a person's word, B6). */
-function close(db: Db, closing: Closing, runId: string, at: number, seq: number): void {
-  const { settled } = db
-    .update(runs)
-    .set({ settledCount: sql`settled_count + 1` })
-    .where(eq(runs.id, runId))
-    .returning({ settled: runs.settledCount })
-    .get();
-  const fence = closing.token === '' ? isNull(effects.token) : eq(effects.token, closing.token);
-  const done = db
-    .update(effects)
-    .set({
-      status: closing.status,
-      outside: closing.outside,
-      output: closing.output ?? null,
-      error: closing.error ?? null,
-      failing: null,
-      attention: null,
-      progress: null,
-      worker: null,
-      token: null,
-      settledAt: at,
-      settledSeq: settled,
-    })
-    .where(and(eq(effects.key, closing.key), fence, inArray(effects.status, openStatuses)))
-    .run();
+function close(db: Db, q: Queries, closing: Closing, runId: string, at: number, seq: number): void {
+  const { settled } = q.nextSettled.get({ runId });
+  const { key, status, outside } = closing;
+  const done = q.close.run({
+    key,
+    token: closing.token === '' ? null : closing.token,
+    status,
+    outside,
+    output: jsonText(closing.output),
+    error: jsonText(closing.error),
+    now: at,
+    settled,
+  });
   if (done.changes === 0) throw new ConflictError('token', runId);
   if (closing.writes) keepWrites(db, closing.writes, runId, seq, at);
 }
@@ -173,29 +180,23 @@ function stop(db: Db, runId: string, what: string[] | '*', at: number): void {
   db.update(effects).set({ status: 'cancelling', attention: null, notBefore: 0 }).where(which).run();
 }
 
-function open(db: Db, row: NewEffect, runId: string, at: number): void {
-  const { claim: _, child, ...columns } = row;
-  const status = child ? ('running' as const) : ('intent' as const);
-  const fresh = { ...columns, status, startedAt: child ? at : null, runId, outside: 'untouched' as const, createdAt: at };
-  db.insert(effects)
-    .values(fresh)
-    // Only an undo can come again: a rollback that was abandoned and asked for anew.
-    .onConflictDoUpdate({
-      target: effects.key,
-      set: {
-        status: 'intent',
-        entrySeq: row.entrySeq,
-        attempt: 0,
-        probes: 0,
-        notBefore: 0,
-        startedAt: null,
-        attention: null,
-        failing: null,
-        error: null,
-      },
-      setWhere: eq(effects.kind, 'undo'),
-    })
-    .run();
+function open(q: Queries, row: NewEffect, runId: string, at: number): void {
+  const { key, kind, undoOf, entrySeq, invokeId, contract, child } = row;
+  const status = child ? 'running' : 'intent';
+  q.addEffect.run({
+    key,
+    kind,
+    undoOf,
+    entrySeq,
+    invokeId,
+    contract,
+    runId,
+    status,
+    startedAt: child ? at : null,
+    input: jsonText(row.input),
+    locks: jsonText(row.locks),
+    now: at,
+  });
 }
 
 function changeTimers(db: Db, change: Change, seq: number): void {

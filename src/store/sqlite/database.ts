@@ -30,18 +30,64 @@ export function openDatabase(path: string, schemaVersion?: number): Connection {
   return {
     db,
     sqlite,
-    write: (body) =>
-      patiently(() =>
-        sqlite
-          .transaction(() => {
-            if (schemaVersion !== undefined) assertVersion(sqlite, schemaVersion);
-            return body(db);
-          })
-          .immediate(),
-      ),
+    write: groupedWrites(sqlite, db, schemaVersion),
     read: (body) => patiently(() => body(db)),
     close: () => sqlite.close(),
   };
+}
+
+type Job = { body: (db: Db) => unknown; resolve: (value: unknown) => void; reject: (error: unknown) => void };
+type Result = { ok: true; value: unknown } | { ok: false; error: unknown };
+
+const groupSize = 64;
+
+/**
+ * Writes that are asked for in one turn of the event loop share one BEGIN IMMEDIATE and one synced COMMIT, a savepoint each;
+ * nobody is answered before that COMMIT (engine.md C4).
+ */
+function groupedWrites(sqlite: Sqlite, db: Db, schemaVersion: number | undefined): Connection['write'] {
+  const waiting: Job[] = [];
+  let busy = false;
+
+  const savepoint = (job: Job): Result => {
+    try {
+      return { ok: true, value: sqlite.transaction(() => job.body(db))() };
+    } catch (error) {
+      if (!sqlite.inTransaction) throw error; // a full disk ends the whole transaction: nobody's write took place
+      return { ok: false, error };
+    }
+  };
+  const runGroup = (jobs: Job[]): Result[] =>
+    sqlite
+      .transaction(() => {
+        if (schemaVersion !== undefined) assertVersion(sqlite, schemaVersion);
+        return jobs.map(savepoint);
+      })
+      .immediate();
+
+  const flush = async (): Promise<void> => {
+    while (waiting.length > 0) {
+      const jobs = waiting.splice(0, groupSize);
+      try {
+        const results = await patiently(() => runGroup(jobs));
+        results.forEach((result, index) => {
+          if (result.ok) jobs[index]?.resolve(result.value);
+          else jobs[index]?.reject(toStoreError(result.error, 'the store'));
+        });
+      } catch (error) {
+        for (const job of jobs) job.reject(error);
+      }
+    }
+    busy = false;
+  };
+
+  return <T>(body: (db: Db) => T) =>
+    new Promise<T>((resolve, reject) => {
+      waiting.push({ body, resolve: resolve as Job['resolve'], reject }); // the value is what this very body returned
+      if (busy) return;
+      busy = true;
+      setImmediate(() => void flush());
+    });
 }
 
 function openSqlite(path: string): Sqlite {

@@ -2,7 +2,12 @@
 import { and, asc, eq, gt, inArray, isNotNull, isNull, lte, or, sql } from 'drizzle-orm';
 import type { Db } from './database.ts';
 import { effectColumns, openStatuses } from './rows.ts';
-import { approvals, checkpoints, effects, runs, timers } from './schema.ts';
+import { approvals, checkpoints, effects, events, runs, timers } from './schema.ts';
+
+/** A value as it is; JSON columns get their text from `jsonText`, so that nothing is NULL and not the word null. */
+const raw = (name: string) => sql`${sql.placeholder(name)}`;
+
+export const jsonText = (value: unknown): string | null => (value === undefined || value === null ? null : JSON.stringify(value));
 
 const at = sql.placeholder('now');
 const runId = sql.placeholder('runId');
@@ -91,6 +96,90 @@ export function prepareQueries(db: Db) {
     nextTimer: db
       .select({ at: sql<number | null>`min(${timers.dueAt})` })
       .from(timers)
+      .prepare(),
+    nextSettled: db
+      .update(runs)
+      .set({ settledCount: sql`settled_count + 1` })
+      .where(eq(runs.id, runId))
+      .returning({ settled: runs.settledCount })
+      .prepare(),
+    close: db
+      .update(effects)
+      .set({
+        status: raw('status'),
+        outside: raw('outside'),
+        output: raw('output'),
+        error: raw('error'),
+        failing: null,
+        attention: null,
+        progress: null,
+        worker: null,
+        token: null,
+        settledAt: raw('now'),
+        settledSeq: raw('settled'),
+      })
+      .where(and(eq(effects.key, sql.placeholder('key')), sql`${effects.token} is ${sql.placeholder('token')}`, isOpen))
+      .prepare(),
+    addEvent: db
+      .insert(events)
+      .values({
+        runId: raw('runId'),
+        seq: raw('seq'),
+        type: raw('type'),
+        payload: raw('payload'),
+        source: raw('source'),
+        principal: raw('principal'),
+        effectKey: raw('effectKey'),
+        delivered: raw('delivered'),
+        state: raw('state'),
+        at: raw('now'),
+      })
+      .prepare(),
+    step: db
+      .update(runs)
+      .set({
+        phase: raw('phase'),
+        state: raw('state'),
+        snapshot: raw('snapshot'),
+        attention: null,
+        version: raw('seq'),
+        updatedAt: raw('now'),
+      })
+      .where(eq(runs.id, runId))
+      .prepare(),
+    addEffect: db
+      .insert(effects)
+      .values({
+        key: raw('key'),
+        runId: raw('runId'),
+        kind: raw('kind'),
+        undoOf: raw('undoOf'),
+        entrySeq: raw('entrySeq'),
+        invokeId: raw('invokeId'),
+        contract: raw('contract'),
+        input: raw('input'),
+        locks: raw('locks'),
+        status: raw('status'),
+        startedAt: raw('startedAt'),
+        outside: 'untouched',
+        createdAt: raw('now'),
+      })
+      // Only an undo can come again: a rollback that was abandoned and asked for anew.
+      .onConflictDoUpdate({
+        target: effects.key,
+        set: {
+          status: 'intent',
+          entrySeq: raw('entrySeq'),
+          attempt: 0,
+          probes: 0,
+          notBefore: 0,
+          startedAt: null,
+          attention: null,
+          failing: null,
+          error: null,
+        },
+        setWhere: eq(effects.kind, 'undo'),
+      })
       .prepare(),
     claim: db
       .update(effects)
