@@ -4,19 +4,26 @@
  */
 import { contracts } from '../machines/effects/registry.ts';
 import { workflows } from '../machines/registry.ts';
+import { systemClock } from './clock.ts';
 import { type Config, readVariable } from './config.ts';
 import { type Desk, openDesk } from './desk.ts';
 import { createLimiters, type Limiter } from './effects/dokploy/rate-limit.ts';
 import type { DokployConnection, Reach } from './effects/handler.ts';
 import { createHandlers, type HandlerDeps } from './effects/handlers.ts';
 import { createHands } from './effects/hands.ts';
+import { audited } from './engine/audited.ts';
 import type { EffectRow, StagedSecret, Vault } from './engine/ports.ts';
 import { AppError } from './errors.ts';
+import { keepHouse } from './housekeeping.ts';
 import { toJsonSchema } from './json-schema.ts';
 import type { Logger } from './log.ts';
 import type { EffectSummary, McpApp } from './mcp/app-port.ts';
+import { createOperations, type Operations } from './operations.ts';
 import type { Scrubber } from './scrub.ts';
 import type { DokployRow } from './store/registry.ts';
+import { beginWorking } from './store/working.ts';
+import { loadWorkflows } from './workflows/load.ts';
+import { mergeWorkflows, withStrangers } from './workflows/merge.ts';
 
 export type Surroundings = {
   config: Config;
@@ -24,6 +31,8 @@ export type Surroundings = {
   scrubber: Scrubber;
   /** How long deployments and certificates are waited for; the defaults of the effects where left out. */
   patience?: Pick<HandlerDeps, 'healthTimeoutMs' | 'certificateTimeoutMs' | 'verifyPatienceMs'>;
+  /** Folders with workflows of the user's own (`--workflows`). */
+  workflowFolders?: readonly string[];
 };
 
 export type Warning = { code: string; say: string };
@@ -31,24 +40,31 @@ export type DokployCheck = { version: string; warnings: Warning[] };
 
 export type App = McpApp &
   Pick<Desk, 'home' | 'engine' | 'worker' | 'registry' | 'vault'> & {
+    /** Status, audit, pruning, runs of other definitions. */
+    operations: Operations;
+    /** As given, for a worker that is left behind. */
+    workflowFolders: readonly string[];
     /** How a stored dokploy is reached, its key and header values revealed. Throws DOKPLOY_UNKNOWN and the vault's errors. */
     connection(row: Omit<DokployRow, 'createdAt'>, staged?: readonly StagedSecret[]): Promise<DokployConnection>;
     /** Asks a Dokploy for health, version and permissions; changes nothing. Throws the client's errors and DOKPLOY_PERMISSIONS. */
     checkDokploy(connection: DokployConnection): Promise<DokployCheck>;
     /** Checks what the owner typed. Throws URL_INVALID, ADDRESS_REFUSED and RESOLVE_INVALID; warns of http. */
     readAddress(typed: { url: string; resolve?: readonly string[]; allowPath?: boolean }): Promise<{ url: string; warnings: Warning[] }>;
+    /** From now on this process no longer counts as one that works; true when another one does (engine.md L1). */
+    handsOver(): boolean;
     /** True when an effect, timer or rollback waits to be done by some process. */
     hasWork(): Promise<boolean>;
     /** Leaves the workers and closes the store; stop the worker first. */
     close(): void;
   };
 
-/** Opens one home with every room in it. Throws the errors of home, key, migration and registration. */
-export async function openApp({ config, log, scrubber, patience }: Surroundings): Promise<App> {
+/** Opens one home with every room in it. Throws the errors of home, key, migration, `--workflows` and registration. */
+export async function openApp({ config, log, scrubber, patience, workflowFolders = [] }: Surroundings): Promise<App> {
+  const book = mergeWorkflows({ workflows: Object.values(workflows), contracts }, await loadWorkflows(workflowFolders));
   const desk = await openDesk({
     home: config.home,
-    workflows: Object.values(workflows),
-    contracts,
+    workflows: book.workflows,
+    contracts: book.contracts,
     toJsonSchema,
     log,
     scrubber,
@@ -56,24 +72,34 @@ export async function openApp({ config, log, scrubber, patience }: Surroundings)
     hands({ vault, registry, clock, rates }) {
       const limiterFor = createLimiters({ turnstile: rates });
       const templateBaseUrlFor = async (name: string) => (await registry.dokploy(name)).options.templateBaseUrl;
-      const handlers = createHandlers({ ...patience, limiterFor, templateBaseUrlFor });
-      return createHands({
+      const handlers = { ...book.handlers, ...createHandlers({ ...patience, limiterFor, templateBaseUrlFor }) };
+      const hands = createHands({
         handlers,
         now: clock.now,
         wait: clock.wait,
         vault,
         dokploy: async (name) => connectionOf(vault, await registry.dokploy(name)),
       });
+      return withStrangers(hands);
     },
   });
-  const { home, engine, worker, registry, vault, store } = desk;
+  const { home, registry, vault, store } = desk;
+  const engine = audited({ engine: desk.engine, store, clock: systemClock, log });
+  const operations = createOperations({ desk, clock: systemClock, log });
+  const worker = workingOpenly(desk, operations, log);
   return {
     home,
     engine,
     worker,
+    handsOver() {
+      worker.unmark();
+      return operations.workers() > 0;
+    },
     registry,
     vault,
-    ...readersOf(desk),
+    operations,
+    workflowFolders,
+    ...readersOf(desk, scrubber),
     connection: (row, staged) => connectionOf(vault, row, staged),
     checkDokploy: (connection) => askDokploy(connection, createLimiters({ turnstile: desk.rates })(connection.name)),
     readAddress,
@@ -82,20 +108,46 @@ export async function openApp({ config, log, scrubber, patience }: Surroundings)
       if (due !== undefined && due < Date.now() + dueSoonMs) return true;
       return (await store.owners()).length > 0 || (await store.rollbacksDue()).length > 0;
     },
-    close: desk.close,
+    close() {
+      operations.close();
+      desk.close();
+    },
+  };
+}
+
+/** A worker that counts as one while it works (engine.md L3), and keeps house meanwhile (L4). */
+function workingOpenly({ home, worker }: Desk, { pruneDaily }: Operations, log: Logger): Desk['worker'] & { unmark(): void } {
+  let mark: { end(): void } | undefined;
+  let house: { stop(): void } | undefined;
+  const unmark = () => {
+    mark?.end();
+    mark = undefined;
+  };
+  return {
+    ...worker,
+    unmark,
+    start() {
+      worker.start();
+      mark ??= beginWorking(home);
+      house ??= keepHouse(pruneDaily, log);
+    },
+    async stop(graceMs) {
+      house?.stop();
+      await worker.stop(graceMs);
+      unmark();
+    },
   };
 }
 
 /** As long as a worker that was left behind stays for something that is not due yet (engine.md L2). */
 const dueSoonMs = 10 * 60_000;
 
-/** The plain reads of the MCP door. */
-export function readersOf({
-  engine,
-  catalog,
-  registry,
-  store,
-}: Pick<Desk, 'engine' | 'catalog' | 'registry' | 'store'>): Omit<McpApp, 'engine'> {
+/** The plain reads of the MCP door; what a diagnosis reads from outside is made known to the scrubber first. */
+export function readersOf(
+  { engine, catalog, registry, store, vault, rates }: Pick<Desk, 'engine' | 'catalog' | 'registry' | 'store' | 'vault' | 'rates'>,
+  { register }: Pick<Scrubber, 'register'>,
+): Omit<McpApp, 'engine'> {
+  const limiterFor = createLimiters({ turnstile: rates });
   return {
     describeWorkflow(reference) {
       const { name, title, description, aliases, steps, input } = catalog.workflow(reference);
@@ -116,6 +168,11 @@ export function readersOf({
     },
     async dokploys() {
       return (await registry.dokploys()).map(({ name, url }) => ({ name, url }));
+    },
+    async diagnose(target, signal) {
+      const { diagnoseTarget } = await import('./diagnosis.ts');
+      const connection = async (name: string) => connectionOf(vault, await registry.dokploy(name));
+      return diagnoseTarget({ registry, vault, connection, limiterFor, now: systemClock.now, register }, target, signal);
     },
   };
 }

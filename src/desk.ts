@@ -21,6 +21,7 @@ import { meta } from './store/sqlite/schema.ts';
 import { createStore } from './store/sqlite/store.ts';
 import { createVault } from './store/vault.ts';
 import { createWakes } from './store/wakes.ts';
+import { openWaterMark } from './store/water-mark.ts';
 
 export type DeskOptions = {
   home: string;
@@ -55,7 +56,8 @@ export async function openDesk(options: DeskOptions): Promise<Desk> {
   const { log, scrubber, clock = systemClock } = options;
   const home = prepareHome(options.home);
   const version = await migrate(home.database, home.migrationLock);
-  const connection = openDatabase(home.database, version);
+  let onUpgraded: () => void = () => undefined;
+  const connection = openDatabase(home.database, version, () => onUpgraded());
   try {
     const key = await agreeOnKey(connection, home);
     const vault = createVault({
@@ -69,7 +71,10 @@ export async function openDesk(options: DeskOptions): Promise<Desk> {
     });
     const registry = createRegistry(connection, clock.now);
     const rates = createRates(connection, clock.now);
-    const store = (options.wrapStore ?? ((inner: Store) => inner))(createStore(connection));
+    const waterMark = openWaterMark(home.waterMark);
+    if (await connection.write((db) => waterMark.check(db, clock.now())))
+      log.warn({ code: 'LEDGER_WENT_BACK' }, 'the ledger is older than what it has launched: what its runs do next is probed first');
+    const store = (options.wrapStore ?? ((inner: Store) => inner))(createStore(connection, waterMark));
     const crypto = createCrypto(key, clock.now);
     const hands = options.hands({ vault, registry, clock, rates });
     const catalog = createCatalog({
@@ -91,10 +96,13 @@ export async function openDesk(options: DeskOptions): Promise<Desk> {
     const ownership = joinWorkers(home.workers);
     const dispatch = createDispatch({ store, catalog, clock, crypto, log });
     const deps = { store, dispatch, vault, hands, catalog, clock, crypto, log, wakes, ownership };
+    const worker = createWorker(deps);
+    // What we own here we can never write down again: whoever has the newer version takes it over (D3, E4).
+    onUpgraded = () => void worker.stop(1_500).then(() => ownership.leave());
     return {
       home,
       engine: createEngine(deps),
-      worker: createWorker(deps),
+      worker,
       catalog,
       registry,
       vault,

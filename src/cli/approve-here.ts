@@ -38,6 +38,9 @@ export async function withApproval(engine: Engine, terminal: boolean, act: () =>
   }
 }
 
+/** As whom this door acts. */
+export const cliCaller = (): { principal: string; door: string } => ({ principal: principal(), door: 'cli' });
+
 /** Who works at this terminal, for the audit. */
 export function principal(): string {
   try {

@@ -21,7 +21,7 @@ export async function followed(engine: Engine, view: RunView, wait: boolean, sig
   return now;
 }
 
-export function isBusy({ status }: RunView): boolean {
+export function isBusy({ status }: Pick<RunView, 'status'>): boolean {
   return status === 'working' || status === 'settling' || status === 'rolling_back' || status === 'blocked';
 }
 

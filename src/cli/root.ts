@@ -17,6 +17,12 @@ export const root = defineCommand({
     targets: () => import('./commands/targets.ts').then(({ targets }) => targets),
     secrets: () => import('./commands/secrets.ts').then(({ secrets }) => secrets),
     worker: () => import('./commands/worker.ts').then(({ worker }) => worker),
+    status: () => import('./commands/status.ts').then(({ status }) => status),
+    audit: () => import('./commands/audit.ts').then(({ audit }) => audit),
+    prune: () => import('./commands/prune.ts').then(({ prune }) => prune),
+    upgrade: () => import('./commands/upgrade.ts').then(({ upgrade }) => upgrade),
+    paths: () => import('./commands/paths.ts').then(({ paths }) => paths),
+    doctor: () => import('./commands/doctor.ts').then(({ doctor }) => doctor),
     check: () => import('./commands/check.ts').then(({ check }) => check),
   },
 });

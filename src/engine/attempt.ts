@@ -117,6 +117,7 @@ async function askInstead(deps: AttemptDeps, { row, token, contract, pulse }: Ca
 }
 
 async function attemptDo(deps: AttemptDeps, call: Call): Promise<Decision> {
+  await doubtAfterGoingBack(deps, call);
   const { row, contract, handler } = call;
   const draining = row.status === 'cancelling';
   if (draining && row.outside !== 'maybe') return { do: 'cancel', outside: row.outside };
@@ -129,6 +130,14 @@ async function attemptDo(deps: AttemptDeps, call: Call): Promise<Decision> {
   else if (row.failing) next = { do: 'fail', error: row.failing, outside: row.outside };
   if (next.do === 'undo_then_run') next = await undoPartial(call, input.data, before);
   return next.do === 'run' ? runOnce(deps, call, input.data, before) : next;
+}
+
+/** A ledger that went back may not know what it launched: the first look at such an effect is a probe (E2). */
+async function doubtAfterGoingBack(deps: AttemptDeps, call: Call): Promise<void> {
+  const { row, contract, handler } = call;
+  if (row.outside !== 'untouched' || !isMutating(contract) || !handler.probe) return;
+  const at = await deps.store.wentBackAt(row.runId);
+  if (at !== undefined) call.row = { ...row, outside: 'maybe', lastSignAt: at };
 }
 
 async function readBefore(deps: AttemptDeps, key: string): Promise<unknown> {
@@ -263,6 +272,7 @@ async function carryOut(deps: AttemptDeps, call: Call, decision: Decision): Prom
         probed: pulse.launchedAt() === null,
         ...(decision.failing ? { failing: decision.failing } : {}),
         ...(decision.error ? { error: decision.error } : {}),
+        ...(decision.signAt === undefined ? {} : { lastSignAt: decision.signAt }),
         ...(pulse.launchedAt() === null ? {} : { lastSignAt: deps.clock.now() }),
       });
       return;

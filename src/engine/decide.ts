@@ -15,7 +15,8 @@ export type Decision =
   | { do: 'done'; output: unknown }
   | { do: 'fail'; error: ErrorRecord; outside: Outside }
   | { do: 'cancel'; outside: Outside }
-  | { do: 'again'; notBefore: number; outside: Outside; failing?: ErrorRecord; error?: ErrorRecord }
+  /** `signAt` puts a sign of life right that was written under a clock that has gone back since. */
+  | { do: 'again'; notBefore: number; outside: Outside; failing?: ErrorRecord; error?: ErrorRecord; signAt?: number }
   | { do: 'ask'; error: ErrorRecord; outside: Outside };
 
 export type Situation = { row: EffectRow; contract: ContractLike; now: number; random: number };
@@ -91,8 +92,8 @@ export function afterProbe(situation: Situation, answer: ProbeAnswer): Decision 
     case 'applied':
       return { do: 'done', output: answer.output };
     case 'absent': {
-      const believedAt = (row.lastSignAt ?? 0) + settleOf(contract);
-      if (now < believedAt) return { do: 'again', notBefore: believedAt, outside: 'maybe' };
+      const unsettled = settling(situation);
+      if (unsettled) return unsettled;
       if (draining) return { do: 'cancel', outside: 'absent' };
       return row.failing ? { do: 'fail', error: row.failing, outside: 'absent' } : { do: 'run' };
     }
@@ -109,6 +110,14 @@ export function afterProbe(situation: Situation, answer: ProbeAnswer): Decision 
   }
 }
 
+/** The wait that is left until `absent` may be believed (E3); a sign of life from the future counts from now on. */
+function settling({ row, contract, now }: Situation): Decision | undefined {
+  const signAt = Math.min(row.lastSignAt ?? 0, now);
+  const believedAt = signAt + settleOf(contract);
+  if (now >= believedAt) return undefined;
+  return { do: 'again', notBefore: believedAt, outside: 'maybe', ...(signAt === row.lastSignAt ? {} : { signAt }) };
+}
+
 /** An undo probes first: absent is undone, anything applied is undone (B2d). */
 export function afterUndoProbe(situation: Situation, answer: ProbeAnswer): Decision {
   const { row, contract, now, random } = situation;
@@ -117,8 +126,7 @@ export function afterUndoProbe(situation: Situation, answer: ProbeAnswer): Decis
       return { do: 'done', output: undefined };
     case 'applied':
     case 'partial': {
-      const believedAt = row.outside === 'maybe' ? (row.lastSignAt ?? 0) + settleOf(contract) : 0;
-      return now < believedAt ? { do: 'again', notBefore: believedAt, outside: 'maybe' } : { do: 'undo' };
+      return (row.outside === 'maybe' ? settling(situation) : undefined) ?? { do: 'undo' };
     }
     case 'unknown': {
       const wait = now + backoff(contract, row.probes + 1, random);

@@ -73,7 +73,7 @@ export function createEngine(deps: EngineDeps): Engine {
   const { idOf, load: loadRun, view, replay, conflict, commit: commitOrConflict, audit } = runs;
 
   const engine: Engine = {
-    workflows: () => catalog.list(),
+    workflows: () => catalog.current(),
     inspect: async (run) => view(await idOf(run)),
     timeline: async (run, options) => store.events(await idOf(run), options),
 

@@ -54,19 +54,17 @@ export async function handOver(
 ): Promise<{ payload: unknown; fingerprinted: unknown; staged: StagedSecret[] }> {
   const payload = request.payload ?? {};
   const definition = deps.catalog.list().find((candidate) => candidate.name === run.workflow && candidate.hash === run.definitionHash);
-  const event =
-    definition && describe(restore(definition.machine, run.snapshot)).events.find((candidate) => candidate.type === request.event);
-  if (!event || event.secret.length === 0 || typeof payload !== 'object' || payload === null)
-    return { payload, fingerprinted: payload, staged: [] };
+  const secret = definition ? secretFields(definition, request.event) : [];
+  if (secret.length === 0 || typeof payload !== 'object' || payload === null) return { payload, fingerprinted: payload, staged: [] };
   const out: Record<string, unknown> = { ...payload };
   const fingerprinted: Record<string, unknown> = { ...payload };
   const staged: StagedSecret[] = [];
-  for (const field of event.secret) {
+  for (const field of secret) {
     const value = out[field];
     if (value === undefined) continue;
     if (typeof value !== 'string' || !/^(secret|env|file):/.test(value)) {
       throw new AppError('SECRET_IN_ARGUMENT', {
-        message: `The field ${field} of ${event.type} takes a secret by reference only.`,
+        message: `The field ${field} of ${request.event} takes a secret by reference only.`,
         fix: 'Put the value into an environment variable or a file of the machine that runs Capstan and send env:NAME or file:PATH.',
       });
     }
@@ -80,4 +78,17 @@ export async function handOver(
 
 export function quoted(text: string): string {
   return JSON.stringify(text.slice(0, 60));
+}
+
+type Stateful = { meta?: { events?: Record<string, { secret?: readonly string[] }> }; states?: Record<string, Stateful> };
+
+/** The secret fields of an event in any state: a request that is sent again finds its run further on (C6). */
+function secretFields(definition: Definition, type: string): string[] {
+  const found = new Set<string>();
+  const visit = (state: Stateful): void => {
+    for (const field of state.meta?.events?.[type]?.secret ?? []) found.add(field);
+    for (const inner of Object.values(state.states ?? {})) visit(inner);
+  };
+  visit(definition.machine.config as unknown as Stateful); // XState types a config over every name in it; only meta is read
+  return [...found];
 }

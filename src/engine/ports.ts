@@ -229,6 +229,8 @@ export interface Store {
   /** Doubt begins: stores the before-image once per key. `count` adds an attempt (a claim in doubt adds none). False when the token no longer fits (E1). */
   launch(key: string, token: string, at: number, options: { count: boolean; before?: Uint8Array }): Promise<boolean>;
   before(key: string): Promise<Uint8Array | undefined>;
+  /** When the ledger of this run was found to be older than what it had launched; undefined when never. */
+  wentBackAt(runId: string): Promise<number | undefined>;
   /** Progress and sign of life; tells whether a stop was asked. `lost` when the token no longer fits (E5). */
   beat(key: string, token: string, at: number, progress: { say: string; percent?: number } | undefined): Promise<'go' | 'stop' | 'lost'>;
   /** Gives an owned effect back: due again at `notBefore`, or waiting for a person. */
@@ -253,11 +255,12 @@ export interface Store {
 
   events(runId: string, options: { after: number; limit: number }): Promise<EventRow[]>;
   checkpoints(runId: string): Promise<CheckpointRow[]>;
-  dueTimers(now: number, limit: number): Promise<TimerRow[]>;
+  /** Of runs whose exact definition this process has (V2). */
+  dueTimers(now: number, limit: number, definitions: string[]): Promise<TimerRow[]>;
   /** Runs that roll back and have nothing open: their next rollback step is due. */
   rollbacksDue(): Promise<string[]>;
-  /** Earliest instant at which something becomes due. */
-  nextDue(): Promise<number | undefined>;
+  /** Earliest instant at which something becomes due for a process that has these definitions. */
+  nextDue(definitions?: string[]): Promise<number | undefined>;
   runs(filter: RunFilter): Promise<RunSummary[]>;
   openCount(): Promise<number>;
   /** Which other runs hold locks that an open effect of this run waits for (E10). */

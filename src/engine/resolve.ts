@@ -46,6 +46,7 @@ export async function resolveRun(deps: Deps, run: RunRow, open: EffectRow[], req
         delivered: true,
       },
       run: { phase: 'cancelled', rollback: null, attention: null, output: { outside } },
+      releases: true,
       dropUndo: true,
     });
     return;

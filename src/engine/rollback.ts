@@ -188,6 +188,7 @@ async function freeze(deps: RollbackDeps, run: RunRow, signal: AbortSignal): Pro
   if (!rollback) return;
   const effects = await deps.store.effectsOfTree(run.id);
   const list = undoList(effects, deps.catalog, rollback.to);
+  if (list.some((row) => !deps.hands.has(row.contract))) return; // a process that has the handlers takes this step
   const refusals = await refusalsOf(deps, effects, list, rollback.to, signal);
   const strangers = list.filter((row) => !rollback.approved.includes(row.key));
   const against =
@@ -245,7 +246,7 @@ async function finish(deps: RollbackDeps, run: RunRow): Promise<void> {
       effectKey: null,
       delivered: true,
     };
-    const releases = outside.length === 0 ? { releases: true as const } : {};
+    const releases = outside.length === 0 || !checkpoint ? { releases: true as const } : {};
     const base = { runId: run.id, expect: current.run.version, at, event, voidAfter: rollback.to, ...releases };
     if (!checkpoint)
       return { ...base, run: { phase: 'cancelled' as const, rollback: null, state: 'cancelled', output: { rolledBackTo: 0, outside } } };

@@ -30,8 +30,8 @@ export async function settleEffect(deps: SettleDeps, row: EffectRow, token: stri
     ...(settlement.writes === undefined ? {} : { writes: settlement.writes }),
   };
   await untilCommitted(deps, async () => {
-    const now = await deps.store.effect(row.key);
     const loaded = await deps.store.load(row.runId);
+    const now = loaded?.open.find((each) => each.key === row.key);
     if (!now || !loaded || now.token !== token) return undefined;
     const { run } = loaded;
     const base: Change = { runId: run.id, expect: run.version, at: deps.clock.now(), close };

@@ -101,6 +101,7 @@ export async function cancelRun(deps: Deps, request: CancelRequest, caller: Call
       delivered: true,
     },
     run: { phase: 'cancelled', output: { outside }, attention: null },
+    releases: true,
     stop: '*',
     disarm: '*',
     ...(keyed ? { request: keyed } : {}),

@@ -76,7 +76,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   };
 
   const fireDue = async (): Promise<void> => {
-    for (const timer of await store.dueTimers(clock.now(), 50)) await guarded('timer', timer.timerId, () => fire(timer));
+    for (const timer of await store.dueTimers(clock.now(), 50, hashes())) await guarded('timer', timer.timerId, () => fire(timer));
   };
   const fire = (timer: TimerRow): Promise<void> => fireTimer(deps, timer);
 
@@ -98,18 +98,19 @@ export function createWorker(deps: WorkerDeps): Worker {
     await rollbacks();
     const free = slots - inFlight.size - reserved;
     if (free <= 0 || shutdown.signal.aborted) return 0;
-    const definitions = catalog.list().map((definition) => definition.hash);
     const rows = await store.claimDue({
       worker: ownership.id,
       now: clock.now(),
       horizonMs,
       limit: free,
-      definitions,
+      definitions: hashes(),
       token: crypto.newToken,
     });
     for (const row of rows) launch(row);
     return rows.length;
   };
+
+  const hashes = (): string[] => catalog.list().map((definition) => definition.hash);
 
   let ringing = false;
   /** Steps follow each other by themselves (C4); the loop looks for the rest, and a busy store would wake it for each commit. */
@@ -123,7 +124,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   };
 
   const sleep = async (): Promise<void> => {
-    const next = await store.nextDue().catch(() => undefined);
+    const next = await store.nextDue(hashes()).catch(() => undefined);
     // What is due but was not claimed belongs to a held run or another version: look again, but not at once.
     const due = next === undefined ? maxSleepMs : Math.max(idleMs, next - clock.now());
     await bell.wait(Math.min(due, pollMs, maxSleepMs));
@@ -158,7 +159,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     },
     async idle(quietMs, signal) {
       while (!signal?.aborted) {
-        const next = await store.nextDue();
+        const next = await store.nextDue(hashes());
         if (inFlight.size === 0 && (next === undefined || next > clock.now() + quietMs)) return;
         await clock.wait(pollMs, signal);
       }

@@ -1,3 +1,4 @@
+import type { Diagnosis } from '../doctor/diagnose.ts';
 import type { Engine } from '../engine/engine.ts';
 
 /** What the MCP door needs of the house; src/app.ts fits it. */
@@ -9,6 +10,8 @@ export type McpApp = {
   effects(run: string): Promise<EffectSummary[]>;
   targets(): Promise<{ name: string; kind: string; url: string; tags: string[] }[]>;
   dokploys(): Promise<{ name: string; url: string }[]>;
+  /** What is wrong with a target, from its settings and live checks; changes nothing. Throws TARGET_UNKNOWN, TARGET_NOT_ON_DOKPLOY and the errors of its Dokploy. */
+  diagnose(target: string, signal?: AbortSignal): Promise<Diagnosis & { target: string }>;
 };
 
 export type WorkflowDescription = {

@@ -1,4 +1,5 @@
 /** The tools that only look: workflows, one run from several sides, targets. */
+import type { Diagnosis } from '../doctor/diagnose.ts';
 import type { RunView } from '../engine/view.ts';
 import { sizeOf } from './answer.ts';
 import { defineTool, type Structured, type ToolCall } from './tool.ts';
@@ -33,6 +34,25 @@ export const listTargets = defineTool(core.listTargets, async (_args, call) => (
   targets: await call.app.targets(),
   dokploys: await call.app.dokploys(),
 }));
+
+export const diagnoseTarget = defineTool(core.diagnoseTarget, async ({ target }, call) => {
+  call.progress('Reading the settings and running the live checks');
+  const { findings, generation, counts, summary, notLookedAt, target: name } = await call.app.diagnose(target, call.signal);
+  return { target: name, summary, counts, generation, notLookedAt, next: afterDiagnosis(name, counts), ...paged(findings, 'findings') };
+});
+
+/** Every change of a running instance is a person's decision; the first finding is the worst. */
+function afterDiagnosis(target: string, { critical, error, warning }: Diagnosis['counts']): RunView['next'] {
+  if (critical + error === 0)
+    return {
+      who: 'nobody',
+      say: warning === 0 ? `Nothing is wrong with ${target}.` : `Nothing keeps ${target} from working; tell the person of the warnings.`,
+    };
+  return {
+    who: 'human',
+    say: `Tell the person what is wrong with ${target}, worst first, each with its fix; carry out none of it without their word.`,
+  };
+}
 
 async function timeline(view: RunView, after: number, call: ToolCall): Promise<Structured> {
   const rows = await call.app.engine.timeline(view.runId, { after, limit: 200 });

@@ -1,4 +1,4 @@
-import { inspectRun, listTargets, listWorkflows } from './look-tools.ts';
+import { diagnoseTarget, inspectRun, listTargets, listWorkflows } from './look-tools.ts';
 import { advanceRun, cancelRun, listRuns, rollbackRun, startWorkflow } from './run-tools.ts';
 import type { Tool } from './tool.ts';
 
@@ -12,4 +12,5 @@ export const coreTools: readonly Tool[] = [
   cancelRun,
   listRuns,
   listTargets,
+  diagnoseTarget,
 ];

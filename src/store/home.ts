@@ -30,6 +30,8 @@ export type Home = {
   workers: string;
   artifacts: string;
   wake: string;
+  /** How many launches the world has seen (store/water-mark.ts). */
+  waterMark: string;
   keyFile: string;
   migrationLock: string;
 };
@@ -51,6 +53,7 @@ export function prepareHome(folder: string): Home {
     workers: join(folder, 'workers'),
     artifacts: join(folder, 'artifacts'),
     wake: join(folder, 'wake'),
+    waterMark: join(folder, 'launches'),
     keyFile: join(folder, 'key.json'),
     migrationLock: join(folder, 'migration.lock'),
   };

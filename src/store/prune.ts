@@ -39,9 +39,9 @@ export async function prune(deps: PruneDeps, { days = defaultDays, dryRun = fals
   const pruned = await pruneRuns(connection, before, dryRun);
   const auditRows = await pruneAudit(connection, before, dryRun);
   const gone = new Set(pruned.map((run) => run.id));
-  const secretsGone = await pruneSecrets(deps, dryRun);
-  const secretsRetired = await retireOrphans(deps, gone, dryRun);
   const artifactIds = await pruneArtifacts(deps, gone, dryRun);
+  const secretsGone = await pruneSecrets(deps, { runs: gone, artifacts: new Set(artifactIds) }, dryRun);
+  const secretsRetired = await retireOrphans(deps, gone, dryRun);
   const files = pruneFiles(deps, await artifactRows(connection), new Set(artifactIds), dryRun);
   return {
     dryRun,
@@ -113,6 +113,7 @@ function prunable(db: Db, before: number, named: ReadonlySet<string>): EndedRun[
         lt(runs.updatedAt, before),
         isNull(runs.attention),
         sql`not exists (select 1 from effects e where e.run_id = ${runs.id} and (e.status in ('intent', 'running', 'cancelling') or e.attention is not null))`,
+        sql`not exists (select 1 from locks l where l.run_id = ${runs.id})`,
       ),
     )
     .all();
@@ -167,33 +168,37 @@ async function retireOrphans({ connection, now }: PruneDeps, gone: ReadonlySet<s
   return orphans.length;
 }
 
-/** Retired, its run gone, and named by nothing that stays. */
-async function pruneSecrets(deps: PruneDeps, dryRun: boolean): Promise<number> {
+type Going = { runs: ReadonlySet<string>; artifacts: ReadonlySet<string> };
+
+/** Retired, its run gone, and named by nothing that stays. What a dry run finds going is taken as gone. */
+async function pruneSecrets(deps: PruneDeps, going: Going, dryRun: boolean): Promise<number> {
   const { connection } = deps;
-  const retired = await connection.read((db) =>
-    db
-      .select({ id: secrets.id })
+  const { retired, existing } = await connection.read((db) => ({
+    retired: db
+      .select({ id: secrets.id, runId: secrets.runId, scope: secrets.scope })
       .from(secrets)
-      .where(
-        and(
-          isNotNull(secrets.retiredAt),
-          sql`not exists (select 1 from runs r where r.id = ${secrets.runId} or 'run:' || r.id = ${secrets.scope})`,
-        ),
-      )
+      .where(isNotNull(secrets.retiredAt))
       .all(),
-  );
-  const candidates = new Set(retired.map((row) => row.id));
-  for (const id of await namedByTargets(connection)) candidates.delete(id);
-  for (const id of await namedByRuns(connection, candidates)) candidates.delete(id);
-  for (const id of await namedInside(deps, candidates)) candidates.delete(id);
-  if (dryRun || candidates.size === 0) return candidates.size;
-  return connection.write(
-    (db) =>
+    existing: new Set(
       db
-        .delete(secrets)
-        .where(and(inArray(secrets.id, [...candidates]), isNotNull(secrets.retiredAt)))
-        .run().changes,
-  );
+        .select({ id: runs.id })
+        .from(runs)
+        .where(
+          sql`exists (select 1 from secrets s where s.retired_at is not null and (s.run_id = ${runs.id} or s.scope = 'run:' || ${runs.id}))`,
+        )
+        .all()
+        .map((row) => row.id),
+    ),
+  }));
+  const stays = (runId: string | null) => runId !== null && existing.has(runId) && !going.runs.has(runId);
+  const orphans = retired.filter(({ runId, scope }) => !stays(runId) && !stays(scope.replace(/^run:/, '')));
+  const candidates = new Set(orphans.map((row) => row.id));
+  for (const id of await namedByTargets(connection)) candidates.delete(id);
+  for (const id of await namedByRuns(connection, candidates, going.runs)) candidates.delete(id);
+  for (const id of await namedInside(deps, candidates, going.artifacts)) candidates.delete(id);
+  if (dryRun || candidates.size === 0) return candidates.size;
+  const chosen = and(inArray(secrets.id, [...candidates]), isNotNull(secrets.retiredAt));
+  return connection.write((db) => db.delete(secrets).where(chosen).run().changes);
 }
 
 /** Pending for a day: its outcome was never committed. Stored, but its run is gone and nobody names it. Returns the ids. */
@@ -211,8 +216,7 @@ async function pruneArtifacts({ connection, now }: PruneDeps, gone: ReadonlySet<
   );
   const stored = new Set(rows.filter((row) => row.status === 'stored').map((row) => row.id));
   const keep = await namedByTargets(connection);
-  // A dry run would find them named by the runs that are about to go; those are its own business.
-  if (!dryRun) for (const id of await namedByRuns(connection, stored)) keep.add(id);
+  for (const id of await namedByRuns(connection, stored, gone)) keep.add(id);
   const ids = rows.map((row) => row.id).filter((id) => !keep.has(id));
   if (!dryRun && ids.length > 0) await connection.write((db) => db.delete(artifacts).where(inArray(artifacts.id, ids)).run());
   return ids;

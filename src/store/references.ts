@@ -11,12 +11,12 @@ const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const pageRows = 200;
 
 /** Columns of the ledger in which a run may hold a reference. Names of ours, never input. */
-const places: readonly { table: string; columns: readonly string[] }[] = [
-  { table: 'runs', columns: ['snapshot', 'output', 'rollback'] },
-  { table: 'events', columns: ['payload'] },
-  { table: 'effects', columns: ['input', 'output'] },
-  { table: 'checkpoints', columns: ['snapshot'] },
-  { table: 'approvals', columns: ['payload'] },
+const places: readonly { table: string; run: string; columns: readonly string[] }[] = [
+  { table: 'runs', run: 'id', columns: ['snapshot', 'output', 'rollback'] },
+  { table: 'events', run: 'run_id', columns: ['payload'] },
+  { table: 'effects', run: 'run_id', columns: ['input', 'output'] },
+  { table: 'checkpoints', run: 'run_id', columns: ['snapshot'] },
+  { table: 'approvals', run: 'run_id', columns: ['payload'] },
 ];
 
 export type ReferenceDeps = {
@@ -34,17 +34,24 @@ export function namedByTargets({ read }: Connection): Promise<Set<string>> {
   });
 }
 
-/** Those of the candidates that a run of the ledger names. */
-export async function namedByRuns({ sqlite, read }: Connection, candidates: ReadonlySet<string>): Promise<Set<string>> {
+/** Those of the candidates that a run of the ledger names, but for runs that are going. */
+export async function namedByRuns(
+  { sqlite, read }: Connection,
+  candidates: ReadonlySet<string>,
+  going: ReadonlySet<string>,
+): Promise<Set<string>> {
   const found = new Set<string>();
   if (candidates.size === 0) return found;
-  for (const { table, columns } of places) {
+  for (const { table, run, columns } of places) {
     const text = columns.map((column) => `coalesce(${column}, '')`).join(" || ' ' || ");
-    const page = sqlite.prepare(`select rowid as id, ${text} as text from ${table} where rowid > ? order by rowid limit ${pageRows}`);
+    const page = sqlite.prepare(
+      `select rowid as id, ${run} as run, ${text} as text from ${table} where rowid > ? order by rowid limit ${pageRows}`,
+    );
     for (let after = 0; ; ) {
-      // The two columns are the ones selected above.
-      const rows = await read(() => page.all(after) as { id: number; text: string }[]);
-      for (const row of rows) for (const id of idsIn(row.text)) if (candidates.has(id)) found.add(id);
+      // The columns are the ones selected above.
+      const rows = await read(() => page.all(after) as { id: number; run: string; text: string }[]);
+      for (const row of rows.filter((each) => !going.has(each.run)))
+        for (const id of idsIn(row.text)) if (candidates.has(id)) found.add(id);
       after = rows.at(-1)?.id ?? after;
       if (rows.length < pageRows) break;
       await pause();
@@ -54,16 +61,24 @@ export async function namedByRuns({ sqlite, read }: Connection, candidates: Read
 }
 
 /** Those of the candidates that stand inside something encrypted: an artifact that stays, or the before-image of an undo to come. All, when one cannot be read. */
-export async function namedInside(deps: ReferenceDeps, candidates: ReadonlySet<string>): Promise<ReadonlySet<string>> {
+export async function namedInside(
+  deps: ReferenceDeps,
+  candidates: ReadonlySet<string>,
+  going: ReadonlySet<string>,
+): Promise<ReadonlySet<string>> {
   if (candidates.size === 0) return candidates;
   try {
-    return await lookInside(deps, candidates);
+    return await lookInside(deps, candidates, going);
   } catch {
     return candidates; // what cannot be read may name any of them
   }
 }
 
-async function lookInside({ connection, readArtifact, unseal }: ReferenceDeps, candidates: ReadonlySet<string>): Promise<Set<string>> {
+async function lookInside(
+  { connection, readArtifact, unseal }: ReferenceDeps,
+  candidates: ReadonlySet<string>,
+  going: ReadonlySet<string>,
+): Promise<Set<string>> {
   const found = new Set<string>();
   const note = (text: string) => {
     for (const id of idsIn(text)) if (candidates.has(id)) found.add(id);
@@ -71,7 +86,7 @@ async function lookInside({ connection, readArtifact, unseal }: ReferenceDeps, c
   const kept = await connection.read((db) =>
     db.query.artifacts.findMany({ columns: { id: true }, where: (row) => eq(row.status, 'stored') }),
   );
-  for (const { id } of kept) note(await readArtifact(`artifact:${id}`));
+  for (const { id } of kept) if (!going.has(id)) note(await readArtifact(`artifact:${id}`));
   const rolling = await connection.read((db) => db.select({ id: runs.id }).from(runs).where(eq(runs.phase, 'rolling_back')).all());
   for (const run of rolling) {
     const rows = await connection.read((db) =>

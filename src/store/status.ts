@@ -13,6 +13,8 @@ export type RunGroup = {
   open: number;
   draining: number;
   attentionCount: number;
+  /** Another run holds a lock that its open effects name (E10). */
+  blocked: boolean;
   runs: number;
 };
 
@@ -27,6 +29,8 @@ export type LedgerFigures = {
   oldestDueAt: number | null;
   openApprovals: number;
   locksHeld: number;
+  /** Runs that wait for a lock of another run. */
+  lockWaits: number;
   databaseBytes: number;
   walBytes: number;
 };
@@ -51,6 +55,7 @@ export function readFigures({ read }: Connection, databaseFile: string, now: num
       isNull(effects.worker),
       isNull(effects.attention),
       eq(runs.held, false),
+      sql`not ${isBlocked}`,
     );
     const effectDue = db
       .select({ at: sql<number | null>`min(max(${effects.notBefore}, ${effects.createdAt}))` })
@@ -69,8 +74,10 @@ export function readFigures({ read }: Connection, databaseFile: string, now: num
       .innerJoin(runs, and(eq(runs.id, approvals.runId), eq(runs.version, approvals.version)))
       .where(and(eq(approvals.status, 'requested'), gt(approvals.expiresAt, now)))
       .get();
+    const groups = groupsOf(db);
     return {
-      groups: groupsOf(db),
+      groups,
+      lockWaits: groups.filter((group) => group.blocked).reduce((sum, group) => sum + group.runs, 0),
       effects: {
         intent: statusCount('intent'),
         running: statusCount('running'),
@@ -87,15 +94,19 @@ export function readFigures({ read }: Connection, databaseFile: string, now: num
   });
 }
 
+/** True for an effect that names a lock of another run. */
+const isBlocked = sql`exists (select 1 from json_each(effects.locks) l join locks k on k.name = l.value where k.run_id <> effects.run_id)`;
+
 /** Ended runs with nothing open are counted by phase alone; the others are few (at most 1,000 open runs, E11). */
 function groupsOf(db: Parameters<Parameters<Connection['read']>[0]>[0]): RunGroup[] {
-  const counts = sql`(select run_id, count(*) as open, sum(status = 'cancelling') as draining, sum(attention is not null) as asks
+  const counts = sql`(select run_id, count(*) as open, sum(status = 'cancelling') as draining, sum(attention is not null) as asks,
+    max(${isBlocked}) as blocked
     from effects where status in ('intent', 'running', 'cancelling') group by run_id)`;
   return db
-    .all<{ phase: RunPhase; held: number; attention: number; open: number; draining: number; asks: number; n: number }>(
+    .all<{ phase: RunPhase; held: number; attention: number; open: number; draining: number; asks: number; blocked: number; n: number }>(
       sql`select r.phase, r.held, r.attention is not null as attention, coalesce(c.open, 0) as open, coalesce(c.draining, 0) as draining,
-        coalesce(c.asks, 0) as asks, count(*) as n
-        from runs r left join ${counts} c on c.run_id = r.id group by 1, 2, 3, 4, 5, 6`,
+        coalesce(c.asks, 0) as asks, coalesce(c.blocked, 0) as blocked, count(*) as n
+        from runs r left join ${counts} c on c.run_id = r.id group by 1, 2, 3, 4, 5, 6, 7`,
     )
     .map((row) => ({
       phase: row.phase,
@@ -104,6 +115,7 @@ function groupsOf(db: Parameters<Parameters<Connection['read']>[0]>[0]): RunGrou
       open: row.open,
       draining: row.draining,
       attentionCount: row.asks,
+      blocked: row.blocked === 1,
       runs: row.n,
     }));
 }

@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { envVariables, getEnv, parseEnv, printEnv, quoteValue, setEnv } from '../../src/effects/supabase/env-text.ts';
+import { envVariables, getEnv, parseEnv, printEnv, quoteValue, setEnv } from '../../src/env-text.ts';
+
+/** In CI every property is tried ten thousand times. */
+const numRuns = process.env['CI'] ? 10_000 : 500;
 
 describe('environment text', () => {
   it.each([
@@ -35,7 +38,44 @@ describe('environment text', () => {
         const text = pieces.join('');
         expect(printEnv(parseEnv(text))).toBe(text);
       }),
-      { numRuns: 2_000 },
+      { numRuns },
+    );
+  });
+
+  it('changes the lines of that variable only, whatever stands around them (invariant 2)', () => {
+    const line = fc.oneof(
+      fc.constantFrom(
+        '',
+        '# comment',
+        '  # A=1',
+        'export B=2 # why',
+        "C='x $y'",
+        'D="two\nlines"',
+        'E=`tick`',
+        'F = spaced  ',
+        'no assignment',
+        'G="unclosed',
+      ),
+      fc.string({ maxLength: 20 }).map((text) => text.replaceAll('NEW', '')),
+    );
+    const end = fc.constantFrom('\n', '\r\n');
+    fc.assert(
+      fc.property(
+        fc.array(line, { maxLength: 8 }),
+        fc.array(line, { maxLength: 8 }),
+        end,
+        fc.stringMatching(/^[a-z0-9]{0,20}$/),
+        (head, tail, eol, value) => {
+          const before = parseEnv([...head, 'NEW=old # kept', ...tail].join(eol));
+          const at = before.findIndex((item) => item.kind === 'entry' && item.name === 'NEW');
+          fc.pre(at >= 0); // an unclosed quote before it may have taken the line in
+          const after = setEnv(before, 'NEW', value);
+          const wanted = before.map((item) => printEnv([item]));
+          wanted[at] = (wanted[at] ?? '').replace('NEW=old', `NEW=${value}`);
+          expect(after.map((item) => printEnv([item]))).toEqual(wanted);
+        },
+      ),
+      { numRuns },
     );
   });
 
@@ -71,7 +111,7 @@ describe('environment text', () => {
         expect(getEnv(again, 'NEW')).toBe(value);
         expect(getEnv(again, 'X_1')).toBe(getEnv(before, 'X_1'));
       }),
-      { numRuns: 1_000 },
+      { numRuns },
     );
   });
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { envVariables, parseEnv } from '../../src/effects/supabase/env-text.ts';
-import { compareThreeWays, maskValue } from '../../src/effects/supabase/masking.ts';
 import { assembleEnvironment, generatedVariables, planEnvironment, type SetupChoices } from '../../src/effects/supabase/plan-setup.ts';
 import { secretVariables } from '../../src/effects/supabase/secrets.ts';
+import { envVariables, parseEnv } from '../../src/env-text.ts';
+import { compareThreeWays, maskValue } from '../../src/masking.ts';
 
 const host = 'demo-ab12cd-127-0-0-1.sslip.io';
 const template = [

@@ -23,7 +23,7 @@ const broken = defineTool({ ...cancelDefinition, name: 'test_broken', output: { 
 
 const scrubber = createScrubber();
 const serving = serveOverStdio({
-  app: async () => ({ engine: desk.engine, ...readersOf(desk) }),
+  app: async () => ({ engine: desk.engine, ...readersOf(desk, scrubber) }),
   guard: {
     scrub: scrubber.scrub,
     logError: (logId, error) => process.stderr.write(`${logId} ${error instanceof Error ? error.message : String(error)}\n`),

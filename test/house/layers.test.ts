@@ -46,6 +46,8 @@ test.each([
   ['src/engine/x.ts', "import { createServer } from '../mcp/server.ts';\ncreateServer;"],
   ['src/effects/x.ts', "import { startSandbox } from '../sandbox/start.ts';\nstartSandbox;"],
   ['src/sandbox/x.ts', "import { createEngine } from '../engine/engine.ts';\ncreateEngine;"],
+  ['src/doctor/x.ts', "import { readFileSync } from 'node:fs';\nreadFileSync('x');"],
+  ['src/doctor/rules/x.ts', "import { createDokployClient } from '../../effects/dokploy/client.ts';\ncreateDokployClient;"],
 ])('%s may not say %s', (file, line) => {
   expect(lint(file, line)).toContain('noRestrictedImports');
 });

@@ -31,6 +31,7 @@ test.each(eras)('a %s client gets the same static list within its budget, and no
     'cancel_run',
     'list_runs',
     'list_targets',
+    'diagnose_target',
   ]);
   expect(tokensOf({ tools })).toBeLessThan(budgetTokens);
   expect(existsSync(place.home) ? readdirSync(place.home) : []).toEqual([]);
@@ -51,7 +52,7 @@ test('every definition says what it does to the world, in few words', () => {
     expect(definition.description.length / 4, definition.name).toBeLessThan(45);
   }
   const reads = coreTools.filter(({ definition }) => definition.annotations.readOnlyHint).map(({ definition }) => definition.name);
-  expect(reads).toEqual(['list_workflows', 'inspect_run', 'list_runs', 'list_targets']);
+  expect(reads).toEqual(['list_workflows', 'inspect_run', 'list_runs', 'list_targets', 'diagnose_target']);
 });
 
 test('a server without any configuration makes its home and key at the first call', async () => {

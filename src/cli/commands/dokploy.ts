@@ -6,6 +6,7 @@ import type { App, Warning } from '../../app.ts';
 import type { StagedSecret } from '../../engine/ports.ts';
 import { AppError } from '../../errors.ts';
 import type { DokployOptions } from '../../store/registry.ts';
+import { cliCaller } from '../approve-here.ts';
 import { usage, valuesOf } from '../arguments.ts';
 import { command, withApp } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -56,6 +57,7 @@ const add = command(
       const row = { name, url, keySecret: secrets.key, options };
       const checked = args.check === false ? undefined : await app.checkDokploy(await app.connection(row, secrets.staged));
       await app.registry.addDokploy(row, secrets.staged);
+      await app.operations.note(`dokploy add ${name}`, cliCaller());
       const all = [...warnings, ...(checked?.warnings ?? [])];
       const said = checked ? `It answers as Dokploy ${checked.version}.` : 'It was not asked (--no-check).';
       return {
@@ -86,8 +88,9 @@ const remove = command(
   'Forget a Dokploy; nothing is changed on it',
   { name: { type: 'positional', required: true, description: 'its name' } },
   ({ name }) =>
-    withApp(async ({ registry }) => {
+    withApp(async ({ registry, operations }) => {
       await registry.removeDokploy(name);
+      await operations.note(`dokploy remove ${name}`, cliCaller());
       return { exit: exitCodes.ok, json: { removed: name }, text: `Forgot the Dokploy ${name}.` };
     }),
 );

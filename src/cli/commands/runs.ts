@@ -9,6 +9,8 @@ import { nearest } from '../nearest.ts';
 import { planText, runText, table, undoText } from '../render.ts';
 import { coerced, readJson, splitSetting } from '../script.ts';
 import { isTerminal } from '../terminal.ts';
+import { whole } from '../whole.ts';
+import { watch } from './watch.ts';
 
 const statuses: readonly RunStatus[] = [
   'waiting',
@@ -42,7 +44,7 @@ const list = command(
   ({ status, workflow, limit, before }) =>
     withApp(async ({ engine }) => {
       const filter = { status: status === undefined ? undefined : oneOf('list', 'status', status, statuses), workflow, before };
-      const runs = await engine.list({ ...filter, limit: limit === undefined ? 20 : whole('list', 'limit', limit, 1_000) });
+      const runs = await engine.list({ ...filter, limit: limit === undefined ? 20 : whole('capstan runs list', 'limit', limit, 1_000) });
       return { exit: exitCodes.ok, json: { runs }, text: table(runs, ['runId', 'name', 'workflow', 'state', 'status', 'updatedAt']) };
     }),
 );
@@ -105,7 +107,7 @@ const advance = command(
         event,
         payload: fields,
         requestKey,
-        expectedVersion: version === undefined ? undefined : whole('advance', 'expect', version),
+        expectedVersion: version === undefined ? undefined : whole('capstan runs advance', 'expect', version),
       };
       const answer = await withApproval(engine, isTerminal(), () => engine.advance(request, caller()));
       const view = await followed(engine, answer, waits === true, signal);
@@ -137,7 +139,7 @@ const rollback = command(
         run: of,
         to: checkpoint,
         requestKey,
-        expectedVersion: version === undefined ? undefined : whole('rollback', 'expect', version),
+        expectedVersion: version === undefined ? undefined : whole('capstan runs rollback', 'expect', version),
       };
       const answer = await withApproval(engine, isTerminal(), () => engine.rollback(request, caller()));
       const view = await followed(engine, answer, waits === true, signal);
@@ -177,19 +179,13 @@ const resolve = command(
 
 export const runs = defineCommand({
   meta: { name: 'runs', description: 'Look at runs and move them' },
-  subCommands: { list, show, advance, rollback, cancel, resolve },
+  subCommands: { list, show, watch, advance, rollback, cancel, resolve },
 });
 
 function oneOf<T extends string>(name: string, flag: string, value: string, known: readonly T[]): T {
   const found = known.find((each) => each === value);
   if (found !== undefined) return found;
   throw usage(`capstan runs ${name}`, `--${flag} is one of: ${known.join(', ')}.`, nearest(value, known));
-}
-
-function whole(name: string, flag: string, text: string, max = Number.MAX_SAFE_INTEGER): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 1 && value <= max) return value;
-  throw usage(`capstan runs ${name}`, `--${flag} takes a whole number from 1 on.`);
 }
 
 function objectIn(path: string): Record<string, unknown> {

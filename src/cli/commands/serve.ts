@@ -4,20 +4,25 @@ import type { App } from '../../app.ts';
 import { toRecord } from '../../errors.ts';
 import type { Guard } from '../../mcp/answer.ts';
 import { packageFile } from '../../package-root.ts';
+import { valuesOf } from '../arguments.ts';
+import { workflowsFlag } from '../command.ts';
 import { leave } from '../leave.ts';
-import { scrubber, surroundings } from '../surroundings.ts';
+import { scrubber, surroundings, useWorkflowFolders } from '../surroundings.ts';
 
 /** Longest wait for an app that is just being opened when the client goes. */
 const openingMs = 1_500;
 
 export const serve = defineCommand({
   meta: { name: 'serve', description: 'Speak MCP over standard input and output (the default)' },
-  async run() {
+  args: { workflows: workflowsFlag },
+  async run({ rawArgs }) {
+    useWorkflowFolders(valuesOf(rawArgs, 'workflows'));
     const { serveOverStdio } = await import('../../mcp/serve-stdio.ts');
     let opened: Promise<App> | undefined;
     const open = async (): Promise<App> => {
       const { openApp } = await import('../../app.ts');
       const app = await openApp(await surroundings(false));
+      await app.operations.carry();
       app.worker.start();
       return app;
     };

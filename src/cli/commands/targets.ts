@@ -1,5 +1,6 @@
 import { defineCommand } from 'citty';
 import type { StagedSecret } from '../../engine/ports.ts';
+import { cliCaller } from '../approve-here.ts';
 import { usage, valuesOf } from '../arguments.ts';
 import { command, withApp } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -31,7 +32,7 @@ const add = command(
     tag: { type: 'string', description: 'Such as production; may be given more than once' },
   },
   ({ name, url: typed, kind = 'self-hosted' }, raw) =>
-    withApp(async ({ registry, vault, readAddress }) => {
+    withApp(async ({ registry, vault, operations, readAddress }) => {
       if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name))
         throw usage('capstan targets add', 'The name has letters, digits, dots, hyphens and underscores, at most 64.');
       if (!kinds.some((known) => known === kind)) throw usage('capstan targets add', `--kind is one of: ${kinds.join(', ')}.`);
@@ -45,6 +46,7 @@ const add = command(
       }
       const tags = valuesOf(raw, 'tag');
       await registry.addTarget({ name, kind, tags, record: { url, secrets, facts: {} } }, staged);
+      await operations.note(`targets add ${name}`, cliCaller());
       const text = [`Stored the target ${name} at ${url}.`, ...warnings.map(({ code, say }) => `${code}: ${say}`)].join('\n');
       return { exit: exitCodes.ok, json: { name, kind, url, tags, secrets: Object.keys(secrets), warnings }, text };
     }),
@@ -59,8 +61,9 @@ const show = command('show', 'Show a target; secrets by name and reference only'
 );
 
 const remove = command('remove', 'Forget a target; the instance stays as it is', { name: named }, ({ name }) =>
-  withApp(async ({ registry }) => {
+  withApp(async ({ registry, operations }) => {
     await registry.removeTarget(name);
+    await operations.note(`targets remove ${name}`, cliCaller());
     return { exit: exitCodes.ok, json: { removed: name }, text: `Forgot the target ${name}.` };
   }),
 );

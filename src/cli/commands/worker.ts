@@ -30,6 +30,7 @@ export const worker = command(
     const stopped = new AbortController();
     const stop = () => stopped.abort();
     process.once('SIGINT', stop).once('SIGTERM', stop);
+    await app.operations.carry();
     app.worker.start();
     const ended = await (untilIdle ? untilNothingIsLeft(app, stopped.signal) : untilStopped(stopped.signal));
     await app.worker.stop(1_500);

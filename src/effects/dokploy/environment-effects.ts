@@ -4,8 +4,8 @@
  * 2. Written only over the before-image, taken back only over what we wrote (E9); the hash decides, a masked comparison explains.
  */
 import * as contract from '../../../machines/effects/dokploy.ts';
+import { compareThreeWays } from '../../masking.ts';
 import { defineHandler, type EffectContext, type Probe } from '../handler.ts';
-import { compareThreeWays } from '../supabase/masking.ts';
 import { hashKept, type PlanDocument, readPlan } from '../supabase/plan-document.ts';
 import { assembleEnvironment } from '../supabase/plan-setup.ts';
 import { changedBySomebodyElse, type DokployDeps, openDokploy, orMissing } from './session.ts';

@@ -7,10 +7,7 @@ export function createSmtpHandlers() {
   return {
     'smtp.verify@1': defineHandler(contract, {
       async run(ctx, { dokploy, host, port, user, pass: reference, adminEmail, senderName }) {
-        const [{ isSmtpPlaceholder, verifySmtp }, { quoteValue }] = await Promise.all([
-          import('./verify.ts'),
-          import('../supabase/env-text.ts'),
-        ]);
+        const [{ isSmtpPlaceholder, verifySmtp }, { quoteValue }] = await Promise.all([import('./verify.ts'), import('../../env-text.ts')]);
         const pass = await ctx.secrets.reveal(reference);
         const given = { host, port, user, pass, adminEmail, senderName };
         const fakes = (['host', 'port', 'user', 'pass', 'adminEmail', 'senderName'] as const).filter((field) =>

@@ -4,9 +4,10 @@
  * 2. Lines that need no change stay byte for byte, comments and order included.
  * 3. What stays a placeholder is said: a finding for each, never silence.
  */
+
+import { type EnvEntry, type EnvText, entryValue, envVariables, parseEnv, printEnv, quoteValue } from '../../env-text.ts';
 import { AppError } from '../../errors.ts';
-import { type EnvEntry, type EnvText, entryValue, envVariables, parseEnv, printEnv, quoteValue } from './env-text.ts';
-import { isSecretVariable, maskValue } from './masking.ts';
+import { isSecretVariable, maskValue } from '../../masking.ts';
 import { secretVariables } from './secrets.ts';
 
 export type PlannedLine = { text: string } | { name: string; value: string } | { name: string; secret: string };

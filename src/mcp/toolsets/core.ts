@@ -126,3 +126,11 @@ export const listTargets = {
   output: listOf('targets', 'dokploys'),
   annotations: reads,
 } satisfies ToolDefinition;
+
+export const diagnoseTarget = {
+  name: 'diagnose_target',
+  description: 'Find out what is wrong with a Supabase instance: keys, secrets, addresses, routes, live checks; each with its fix.',
+  input: z.strictObject({ target: z.string().min(1).max(120).describe('Name from list_targets') }),
+  output: { ...listOf('findings'), required: ['findings', 'summary', 'next'] },
+  annotations: { ...reads, openWorldHint: true },
+} satisfies ToolDefinition;

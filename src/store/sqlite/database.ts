@@ -24,13 +24,13 @@ export type Connection = {
 const patienceMs = 10_000;
 
 /** Opens and checks a connection. Throws STORE_DAMAGED, STORE_UNREADABLE. `schemaVersion` is asserted in every write when given. */
-export function openDatabase(path: string, schemaVersion?: number): Connection {
+export function openDatabase(path: string, schemaVersion?: number, onUpgraded?: () => void): Connection {
   const sqlite = openSqlite(path);
   const db = drizzle(remembering(sqlite), { schema });
   return {
     db,
     sqlite,
-    write: groupedWrites(sqlite, db, schemaVersion),
+    write: groupedWrites(sqlite, db, schemaVersion, onUpgraded),
     read: (body) => patiently(() => body(db)),
     close: () => sqlite.close(),
   };
@@ -45,7 +45,12 @@ const groupSize = 64;
  * Writes that are asked for in one turn of the event loop share one BEGIN IMMEDIATE and one synced COMMIT, a savepoint each;
  * nobody is answered before that COMMIT (engine.md C4).
  */
-function groupedWrites(sqlite: Sqlite, db: Db, schemaVersion: number | undefined): Connection['write'] {
+function groupedWrites(
+  sqlite: Sqlite,
+  db: Db,
+  schemaVersion: number | undefined,
+  onUpgraded: (() => void) | undefined,
+): Connection['write'] {
   const waiting: Job[] = [];
   let busy = false;
 
@@ -76,7 +81,9 @@ function groupedWrites(sqlite: Sqlite, db: Db, schemaVersion: number | undefined
         });
       } catch (error) {
         for (const job of jobs) job.reject(error);
+        if (error instanceof AppError && error.code === 'UPGRADED_RESTART') onUpgraded?.();
       }
+      if (waiting.length > 0) await new Promise((resolve) => setImmediate(resolve)); // the event loop turns between two groups (D1)
     }
     busy = false;
   };
@@ -134,7 +141,8 @@ function assertVersion(sqlite: Sqlite, expected: number): void {
   }
 }
 
-async function patiently<T>(body: () => T): Promise<T> {
+/** Tries a busy database again with jitter for 10 s; throws STORE_BUSY and SQLite's other errors with a sentence. */
+export async function patiently<T>(body: () => T): Promise<T> {
   const until = Date.now() + patienceMs;
   for (let tries = 0; ; tries++) {
     try {
@@ -172,13 +180,14 @@ export function toStoreError(error: unknown, where: string): unknown {
       retry: 'later',
       cause,
     });
-  if (code === 'SQLITE_READONLY' || code === 'SQLITE_CANTOPEN' || code === 'SQLITE_PERM')
+  if (/^SQLITE_(READONLY|CANTOPEN|PERM)/.test(code))
+    // with their extended codes
     return new AppError('STORE_UNREADABLE', {
       message: `The database ${where} cannot be opened for writing (${code}).`,
       fix: 'Check the owner and mode of CAPSTAN_HOME.',
       cause,
     });
-  if (code === 'SQLITE_CORRUPT' || code === 'SQLITE_NOTADB')
+  if (/^SQLITE_(CORRUPT|NOTADB)/.test(code))
     return new AppError('STORE_DAMAGED', {
       message: `The database ${where} is damaged (${code}).`,
       fix: 'Keep a copy of it, then restore the newest copy next to it (capstan.db.before-*), or start with an empty CAPSTAN_HOME.',

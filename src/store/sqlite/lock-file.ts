@@ -1,6 +1,6 @@
 import Database from 'better-sqlite3';
 import { AppError } from '../../errors.ts';
-import { isBusy } from './database.ts';
+import { isBusy, toStoreError } from './database.ts';
 
 export type Lock = { release(): void };
 
@@ -9,20 +9,22 @@ const held = new Set<Database.Database>();
 
 /** Takes the operating-system lock of an own small SQLite file, or returns undefined when somebody has it (E4, D1: delete mode, timeout 0). */
 export function tryLock(path: string): Lock | undefined {
-  const handle = new Database(path, { timeout: 0 });
+  let handle: Database.Database | undefined;
   try {
+    handle = new Database(path, { timeout: 0 });
     handle.pragma('journal_mode = DELETE');
     handle.exec('BEGIN EXCLUSIVE');
   } catch (error) {
-    handle.close();
+    handle?.close();
     if (isBusy(error)) return undefined;
-    throw error;
+    throw toStoreError(error, path);
   }
-  held.add(handle);
+  const taken = handle;
+  held.add(taken);
   return {
     release() {
-      held.delete(handle);
-      handle.close();
+      held.delete(taken);
+      taken.close();
     },
   };
 }

@@ -2,11 +2,11 @@
  * Forward-only migrations (engine.md D3): lock, copy, BEGIN IMMEDIATE, re-check, apply. A newer schema is refused.
  * The migration files are made by drizzle-kit from schema.ts; a file's number plus one is the schema version after it.
  */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError } from '../../errors.ts';
 import { packageFile } from '../../package-root.ts';
-import { openDatabase, type Sqlite } from './database.ts';
+import { openDatabase, patiently, type Sqlite } from './database.ts';
 import { lockFile } from './lock-file.ts';
 
 const folder = (): string => packageFile('src', 'store', 'sqlite', 'migrations');
@@ -29,8 +29,8 @@ export async function migrate(path: string, lockPath: string, migrations = readM
     try {
       const found = versionIn(sqlite);
       if (found > target) throw newer(path, found, target);
-      if (found > 0 && found < target) sqlite.prepare('VACUUM INTO ?').run(`${path}.before-${target}`);
-      if (found < target) apply(sqlite, migrations, target);
+      if (found > 0 && found < target) await keepCopy(sqlite, `${path}.before-${target}`);
+      if (found < target) await patiently(() => apply(sqlite, migrations, target));
     } finally {
       close();
     }
@@ -38,6 +38,16 @@ export async function migrate(path: string, lockPath: string, migrations = readM
     lock.release();
   }
   return target;
+}
+
+/** Written aside first: a copy that a killed upgrade left half done is made anew. */
+async function keepCopy(sqlite: Sqlite, copy: string): Promise<void> {
+  const aside = `${copy}.new`;
+  await patiently(() => {
+    rmSync(aside, { force: true });
+    sqlite.prepare('VACUUM INTO ?').run(aside);
+  });
+  renameSync(aside, copy);
 }
 
 function apply(sqlite: Sqlite, migrations: ReturnType<typeof readMigrations>, target: number): void {

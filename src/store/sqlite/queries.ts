@@ -1,5 +1,5 @@
 /** The reads of the hot path, built and prepared once per connection: building them anew costs more than running them. */
-import { and, asc, eq, gt, inArray, isNotNull, isNull, lte, or, sql } from 'drizzle-orm';
+import { and, asc, eq, getTableColumns, gt, inArray, isNotNull, isNull, lte, or, sql } from 'drizzle-orm';
 import type { Db } from './database.ts';
 import { effectColumns, openStatuses } from './rows.ts';
 import { approvals, checkpoints, effects, events, runs, timers } from './schema.ts';
@@ -15,6 +15,10 @@ const runId = sql.placeholder('runId');
 /** Nobody else holds what the run's open effects name (E10); at most four effects at a time speak to one Dokploy (E11). */
 const isFree = sql`not exists (select 1 from effects o, json_each(o.locks) l join locks k on k.name = l.value where o.run_id = ${effects.runId} and o.status in ('intent', 'running', 'cancelling') and k.run_id <> o.run_id)`;
 const hasRoom = sql`(json_extract(${effects.input}, '$.dokploy') is null or (select count(*) from effects r where r.worker is not null and json_extract(r.input, '$.dokploy') = json_extract(${effects.input}, '$.dokploy')) < 4)`;
+
+/** This process has the run's exact definition (V2); `hashes` is a JSON list, or null for any. */
+const known = sql`(${sql.placeholder('hashes')} is null or ${runs.definitionHash} in (select value from json_each(${sql.placeholder('hashes')})))`;
+const timerColumns = getTableColumns(timers);
 
 /** Due, free and allowed here; undo rows one at a time in their order (engine.md B2d, B5, E8, V2). */
 const isDue = and(
@@ -73,7 +77,14 @@ export function prepareQueries(db: Db) {
       .limit(sql.placeholder('limit'))
       .prepare(),
     owners: db.selectDistinct({ worker: effects.worker }).from(effects).where(isNotNull(effects.worker)).prepare(),
-    dueTimers: db.select().from(timers).where(lte(timers.dueAt, at)).orderBy(asc(timers.dueAt)).limit(sql.placeholder('limit')).prepare(),
+    dueTimers: db
+      .select(timerColumns)
+      .from(timers)
+      .innerJoin(runs, eq(runs.id, timers.runId))
+      .where(and(lte(timers.dueAt, at), known))
+      .orderBy(asc(timers.dueAt))
+      .limit(sql.placeholder('limit'))
+      .prepare(),
     rollbacksDue: db
       .select({ id: runs.id })
       .from(runs)
@@ -96,6 +107,8 @@ export function prepareQueries(db: Db) {
     nextTimer: db
       .select({ at: sql<number | null>`min(${timers.dueAt})` })
       .from(timers)
+      .innerJoin(runs, eq(runs.id, timers.runId))
+      .where(known)
       .prepare(),
     nextSettled: db
       .update(runs)

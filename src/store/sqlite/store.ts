@@ -1,15 +1,16 @@
 import { and, asc, desc, eq, getTableColumns, gt, inArray, isNotNull, lt, sql } from 'drizzle-orm';
 import type { EffectRow, RunRow, Store } from '../../engine/ports.ts';
+import type { WaterMark } from '../water-mark.ts';
 import { applyChange, toConflict } from './commit.ts';
 import type { Connection, Db } from './database.ts';
 import { childOf, effectsOfChildren } from './family.ts';
 import { blockers, laterUnderLocks, takeLocks } from './locks.ts';
 import { prepareQueries } from './queries.ts';
 import { effectColumns, openStatuses, toEffect } from './rows.ts';
-import { approvals, attempts, audit, definitions, effects, events, requests, runs } from './schema.ts';
+import { approvals, attempts, audit, definitions, effects, events, meta, requests, runs } from './schema.ts';
 
 /** The ledger in SQLite (engine.md C, E, T). All writes are short IMMEDIATE transactions. */
-export function createStore({ db: own, read, write }: Connection): Store {
+export function createStore({ db: own, read, write }: Connection, waterMark: WaterMark): Store {
   const q = prepareQueries(own);
   return {
     async registerDefinition(row) {
@@ -60,20 +61,29 @@ export function createStore({ db: own, read, write }: Connection): Store {
           .map(({ key }) => toEffect(q.claim.get({ key, worker, now, token: token() })));
       return write(claim);
     },
-    launch: (key, token, at, { count, before }) =>
-      write(
-        (db) =>
-          db
-            .update(effects)
-            .set({
-              outside: 'maybe',
-              lastSignAt: at,
-              ...(count ? { attempt: sql`attempt + 1` } : {}),
-              ...(before ? { before: Buffer.from(before) } : {}),
-            })
-            .where(and(eq(effects.key, key), eq(effects.token, token)))
-            .run().changes === 1,
-      ),
+    async launch(key, token, at, { count, before }) {
+      const launched = await write((db) => {
+        const done = db
+          .update(effects)
+          .set({
+            outside: 'maybe',
+            lastSignAt: at,
+            ...(count ? { attempt: sql`attempt + 1` } : {}),
+            ...(before ? { before: Buffer.from(before) } : {}),
+          })
+          .where(and(eq(effects.key, key), eq(effects.token, token)))
+          .run();
+        return done.changes === 1 ? waterMark.count(db) : undefined;
+      });
+      if (launched !== undefined) waterMark.raise(launched);
+      return launched !== undefined;
+    },
+    wentBackAt: (runId) =>
+      read((db) => {
+        const at = Number(db.select().from(meta).where(eq(meta.key, 'went_back_at')).get()?.value ?? Number.NaN);
+        const made = db.select({ at: runs.createdAt }).from(runs).where(eq(runs.id, runId)).get()?.at;
+        return made !== undefined && made <= at ? at : undefined;
+      }),
     before: (key) =>
       read((db) => db.select({ before: effects.before }).from(effects).where(eq(effects.key, key)).get()?.before ?? undefined),
     beat: (key, token, at, progress) =>
@@ -154,11 +164,12 @@ export function createStore({ db: own, read, write }: Connection): Store {
           .all(),
       ),
     checkpoints: (runId) => read(() => q.checkpoints.all({ runId })),
-    dueTimers: (now, limit) => read(() => q.dueTimers.all({ now, limit })),
+    dueTimers: (now, limit, definitions) => read(() => q.dueTimers.all({ now, limit, hashes: JSON.stringify(definitions) })),
     rollbacksDue: () => read(() => q.rollbacksDue.all().map((row) => row.id)),
-    nextDue: () =>
+    nextDue: (definitions) =>
       read(() => {
-        const both = [q.nextEffect.get()?.at, q.nextTimer.get()?.at].filter((at) => at !== null && at !== undefined);
+        const hashes = definitions === undefined ? null : JSON.stringify(definitions);
+        const both = [q.nextEffect.get()?.at, q.nextTimer.get({ hashes })?.at].filter((at) => at !== null && at !== undefined);
         return both.length === 0 ? undefined : Math.min(...both);
       }),
     runs: ({ workflow, limit, before }) =>

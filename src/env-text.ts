@@ -4,7 +4,7 @@
  * 2. Setting a variable changes its own line only: comments, order, `export`, indentation and line ends of the rest stay.
  * 3. A value that cannot be written unambiguously for both readers is refused, never mangled.
  */
-import { AppError } from '../../errors.ts';
+import { AppError } from './errors.ts';
 
 export type Quote = '' | "'" | '"' | '`';
 
