@@ -6,6 +6,7 @@ import { noPayload } from '../../machines/effects/meta.ts';
 import { type Desk, openDesk } from '../../src/desk.ts';
 import { defineHandler, type Handler } from '../../src/effects/handler.ts';
 import { createHands } from '../../src/effects/hands.ts';
+import type { Store } from '../../src/engine/ports.ts';
 import { toJsonSchema } from '../../src/json-schema.ts';
 import { createLog } from '../../src/log.ts';
 import { createScrubber } from '../../src/scrub.ts';
@@ -54,13 +55,10 @@ const waiting = createMachine({
 });
 const common = { description: '', aliases: [], revision: 1, input: z.strictObject({}), steps: [], show: [] };
 
-/** In `hang` the sixth step never ends, so that a SIGKILL finds every run with half of its steps done. */
+/** In `half` nobody takes the sixth step, so that a SIGKILL finds every run with half of its steps done. */
 function open(): Promise<Desk> {
   const scrubber = createScrubber();
-  const run = async (ctx: { sleep(ms: number): Promise<void> }, input: { step: number }) => {
-    if (what === 'hang' && input.step === 5) await ctx.sleep(600_000);
-    return {};
-  };
+  const run = async () => ({});
   const handlers = { [nothing.name]: defineHandler(nothing, { run }) } as unknown as Record<string, Handler<never, unknown, never>>; // one handler of one contract
   return openDesk({
     home,
@@ -75,7 +73,24 @@ function open(): Promise<Desk> {
     log: createLog({ level: 'silent', scrubber }),
     scrubber,
     readVariable: () => undefined,
+    ...(what === 'half' ? { wrapStore: withoutSixthStep } : {}),
   });
+}
+
+function withoutSixthStep(store: Store): Store {
+  return {
+    ...store,
+    commit: (change) =>
+      store.commit(
+        change.open?.some((row) => row.invokeId === 'e5') ? { ...change, open: change.open.map(({ claim: _, ...row }) => row) } : change,
+      ),
+    async claimDue(options) {
+      const rows = await store.claimDue(options);
+      const sixth = rows.filter((row) => row.invokeId === 'e5');
+      for (const row of sixth) await store.release(row.key, row.token ?? '', { notBefore: options.now });
+      return rows.filter((row) => row.invokeId !== 'e5');
+    },
+  };
 }
 
 const sorted = (values: number[]) => values.sort((a, b) => a - b);
@@ -150,16 +165,18 @@ switch (what) {
     });
     await new Promise(() => undefined);
     break;
-  case 'hang':
+  case 'half': {
     desk.worker.start();
     for (let i = 0; i < count; i++) await desk.engine.start({ workflow: 'ten-steps' }, me);
-    print({ started: count });
+    const early = async () => (await desk.engine.list({ limit: 10_000 })).filter((row) => row.state !== 's5').length;
+    while ((await early()) > 0) await new Promise((resolve) => setTimeout(resolve, 100));
+    print({ half: count });
     await new Promise(() => undefined);
     break;
+  }
   case 'recover': {
     desk.worker.start();
-    const unfinished = async () => (await desk.engine.list({ limit: 10_000 })).filter((row) => row.status !== 'done').length;
-    while ((await unfinished()) > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+    while ((await desk.store.openCount()) > 0) await new Promise((resolve) => setTimeout(resolve, 20));
     print({ sinceStartMs: performance.now() });
     break;
   }
