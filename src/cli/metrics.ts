@@ -1,25 +1,12 @@
 /** The status as Prometheus text (format 0.0.4). Pure. */
-import type { RunStatus } from '../engine/view.ts';
+import { runStatuses } from '../engine/run-status.ts';
 import type { Status } from '../operations.ts';
-
-const statuses: readonly RunStatus[] = [
-  'waiting',
-  'working',
-  'settling',
-  'blocked',
-  'held',
-  'rolling_back',
-  'needs_attention',
-  'done',
-  'failed',
-  'cancelled',
-];
 
 /** One gauge per figure; every run status is there, also with 0, so that an alert on it never looks at nothing. */
 export function metricsText(status: Status): string {
   const { effects, attempts } = status;
   return [
-    gauge('capstan_runs', 'Runs by status', Object.fromEntries(statuses.map((name) => [`status="${name}"`, status.runs[name] ?? 0]))),
+    gauge('capstan_runs', 'Runs by status', Object.fromEntries(runStatuses.map((name) => [`status="${name}"`, status.runs[name] ?? 0]))),
     gauge('capstan_effects_open', 'Open effects by status', {
       'status="intent"': effects.intent,
       'status="running"': effects.running,

@@ -8,21 +8,9 @@ import { AppError, toRecord } from '../errors.ts';
 import type { Catalog } from './catalog.ts';
 import { locksOf } from './change.ts';
 import { isMutating } from './decide.ts';
-import type { Dispatch } from './dispatch.ts';
-import type { CheckpointRow, Clock, Crypto, EffectRow, Hands, Log, NewEffect, RunRow, Store, Vault, Wakes } from './ports.ts';
+import type { CheckpointRow, EffectRow, NewEffect, RunRow } from './ports.ts';
+import type { EngineDeps } from './runs.ts';
 import { untilCommitted } from './settle.ts';
-
-export type RollbackDeps = {
-  dispatch: Dispatch;
-  store: Store;
-  vault: Vault;
-  hands: Hands;
-  catalog: Catalog;
-  clock: Clock;
-  crypto: Crypto;
-  log: Log;
-  wakes: Wakes;
-};
 
 export type UndoItem = {
   effect: string;
@@ -93,7 +81,7 @@ export function findCheckpoint(rows: readonly CheckpointRow[], to: number | stri
 }
 
 /** What a rollback would do and every reason against it; writes nothing (B2a0). */
-export async function previewRollback(deps: RollbackDeps, run: RunRow, to: number | string, signal: AbortSignal): Promise<RollbackPreview> {
+export async function previewRollback(deps: EngineDeps, run: RunRow, to: number | string, signal: AbortSignal): Promise<RollbackPreview> {
   const checkpoint = findCheckpoint(await deps.store.checkpoints(run.id), to);
   const effects = await deps.store.effectsOfTree(run.id);
   const list = undoList(effects, deps.catalog, checkpoint.seq);
@@ -119,7 +107,7 @@ function toItem(catalog: Catalog, row: EffectRow): UndoItem {
   };
 }
 
-async function refusalsOf(deps: RollbackDeps, effects: EffectRow[], list: EffectRow[], to: number, signal: AbortSignal) {
+async function refusalsOf(deps: EngineDeps, effects: EffectRow[], list: EffectRow[], to: number, signal: AbortSignal) {
   const refusals: { code: string; message: string; fix: string }[] = [];
   const barrier = pointOfNoReturn(effects, deps.catalog, to);
   if (barrier) {
@@ -141,7 +129,7 @@ async function refusalsOf(deps: RollbackDeps, effects: EffectRow[], list: Effect
 }
 
 /** Taking back what a later run has built on would break that run (E10). */
-async function laterChange(deps: RollbackDeps, list: EffectRow[]) {
+async function laterChange(deps: EngineDeps, list: EffectRow[]) {
   for (const row of list) {
     const locks = locksOf(deps.catalog.contract(row.contract), row.input);
     if (locks.length === 0 || row.settledAt === null) continue;
@@ -156,7 +144,7 @@ async function laterChange(deps: RollbackDeps, list: EffectRow[]) {
   return undefined;
 }
 
-async function mayUndo(deps: RollbackDeps, row: EffectRow, signal: AbortSignal) {
+async function mayUndo(deps: EngineDeps, row: EffectRow, signal: AbortSignal) {
   if (!deps.hands.abilities(row.contract).mayUndo) return { ok: true as const };
   const { handler } = deps.hands.bind(row.contract, { key: row.key, runId: row.runId, attempt: 0, signal, progress: () => undefined });
   const sealed = row.hasBefore ? await deps.store.before(row.key) : undefined;
@@ -175,7 +163,7 @@ async function mayUndo(deps: RollbackDeps, row: EffectRow, signal: AbortSignal) 
 }
 
 /** The next step of a run that rolls back and has nothing open; any process may take any step (B2c-e). */
-export async function stepRollback(deps: RollbackDeps, runId: string, signal: AbortSignal): Promise<void> {
+export async function stepRollback(deps: EngineDeps, runId: string, signal: AbortSignal): Promise<void> {
   const loaded = await deps.store.load(runId);
   if (loaded?.run.phase !== 'rolling_back' || loaded.open.length > 0 || loaded.run.attention || !loaded.run.rollback) return;
   if (loaded.run.rollback.stage === 'draining') await freeze(deps, loaded.run, signal);
@@ -183,7 +171,7 @@ export async function stepRollback(deps: RollbackDeps, runId: string, signal: Ab
   deps.wakes.touch(runId);
 }
 
-async function freeze(deps: RollbackDeps, run: RunRow, signal: AbortSignal): Promise<void> {
+async function freeze(deps: EngineDeps, run: RunRow, signal: AbortSignal): Promise<void> {
   const rollback = run.rollback;
   if (!rollback) return;
   const effects = await deps.store.effectsOfTree(run.id);
@@ -223,7 +211,7 @@ function toUndo(catalog: Catalog, row: EffectRow, index: number): NewEffect {
   };
 }
 
-async function finish(deps: RollbackDeps, run: RunRow): Promise<void> {
+async function finish(deps: EngineDeps, run: RunRow): Promise<void> {
   const rollback = run.rollback;
   if (!rollback) return;
   const checkpoint = (await deps.store.checkpoints(run.id)).find((row) => row.seq === rollback.to && !row.voided);

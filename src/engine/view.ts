@@ -3,18 +3,9 @@ import type { Catalog } from './catalog.ts';
 import { contextOf, type Description, describe } from './describe.ts';
 import { restore } from './plan.ts';
 import type { ApprovalRow, CheckpointRow, EffectRow, OpenCounts, RunRow } from './ports.ts';
+import type { RunStatus } from './run-status.ts';
 
-export type RunStatus =
-  | 'waiting'
-  | 'working'
-  | 'settling'
-  | 'blocked'
-  | 'held'
-  | 'rolling_back'
-  | 'needs_attention'
-  | 'done'
-  | 'failed'
-  | 'cancelled';
+export type { RunStatus } from './run-status.ts';
 
 export type WaitingFor = { event: string; title: string; payload: unknown; confirm?: string };
 export type Working = { effect: string; title: string; since: string; attempt: number; progress?: { say: string; percent?: number } };

@@ -7,11 +7,12 @@ import { type AttemptDeps, attempt } from './attempt.ts';
 import { createBell } from './bell.ts';
 import { horizonMs } from './decide.ts';
 import type { Slots } from './dispatch.ts';
-import type { EffectRow, Ownership, TimerRow, Wakes } from './ports.ts';
-import { type RollbackDeps, stepRollback } from './rollback.ts';
+import type { EffectRow, Ownership, TimerRow } from './ports.ts';
+import { stepRollback } from './rollback.ts';
+import type { EngineDeps } from './runs.ts';
 import { fireTimer, settleEffect } from './settle.ts';
 
-export type WorkerDeps = Omit<AttemptDeps, 'settle'> & RollbackDeps & { ownership: Ownership; wakes: Wakes };
+export type WorkerDeps = Omit<AttemptDeps, 'settle'> & EngineDeps & { ownership: Ownership };
 
 export type Worker = {
   start(): void;

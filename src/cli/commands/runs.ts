@@ -1,5 +1,5 @@
 import { defineCommand } from 'citty';
-import type { RunStatus } from '../../engine/view.ts';
+import { runStatuses } from '../../engine/run-status.ts';
 import { principal, withApproval } from '../approve-here.ts';
 import { usage, valuesOf } from '../arguments.ts';
 import { command, withApp, withWorkingApp } from '../command.ts';
@@ -12,18 +12,6 @@ import { isTerminal } from '../terminal.ts';
 import { whole } from '../whole.ts';
 import { watch } from './watch.ts';
 
-const statuses: readonly RunStatus[] = [
-  'waiting',
-  'working',
-  'settling',
-  'blocked',
-  'held',
-  'rolling_back',
-  'needs_attention',
-  'done',
-  'failed',
-  'cancelled',
-];
 const resolutions = ['applied', 'absent', 'undone', 'retry', 'give_up', 'retry_rollback', 'abandon_rollback'] as const;
 
 const run = { type: 'positional', required: true, description: 'id or name of the run' } as const;
@@ -36,14 +24,14 @@ const list = command(
   'list',
   'List runs, newest first',
   {
-    status: { type: 'string', description: `One of: ${statuses.join(', ')}` },
+    status: { type: 'string', description: `One of: ${runStatuses.join(', ')}` },
     workflow: { type: 'string', description: 'Only runs of this workflow' },
     limit: { type: 'string', description: 'How many. Default 20' },
     before: { type: 'string', valueHint: 'run', description: 'Page on from this run id' },
   },
   ({ status, workflow, limit, before }) =>
     withApp(async ({ engine }) => {
-      const filter = { status: status === undefined ? undefined : oneOf('list', 'status', status, statuses), workflow, before };
+      const filter = { status: status === undefined ? undefined : oneOf('list', 'status', status, runStatuses), workflow, before };
       const runs = await engine.list({ ...filter, limit: limit === undefined ? 20 : whole('capstan runs list', 'limit', limit, 1_000) });
       return { exit: exitCodes.ok, json: { runs }, text: table(runs, ['runId', 'name', 'workflow', 'state', 'status', 'updatedAt']) };
     }),

@@ -1,5 +1,6 @@
 /** The core tools as data: what `tools/list` shows, in this order, always the same (design §5). */
 import { z } from 'zod';
+import { runStatuses } from '../../engine/run-status.ts';
 import type { Annotations, ToolDefinition } from '../tool.ts';
 
 /** Longest wait of one call, below the 60 s at which clients give up. */
@@ -108,9 +109,7 @@ export const listRuns = {
   name: 'list_runs',
   description: 'List runs, newest first.',
   input: z.strictObject({
-    status: z
-      .enum(['waiting', 'working', 'settling', 'blocked', 'held', 'rolling_back', 'needs_attention', 'done', 'failed', 'cancelled'])
-      .optional(),
+    status: z.enum(runStatuses).optional(),
     workflow: z.string().min(1).max(120).optional(),
     limit: z.int().min(1).max(100).optional().describe('Default 20'),
     before: z.string().min(1).max(120).optional().describe('Run id to page on from'),
