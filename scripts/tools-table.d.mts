@@ -1,1 +1,2 @@
-export function withTable(readme: string, tools: readonly { name: string; description: string }[]): string;
+type Toolsets = Readonly<Record<string, readonly { definition: { name: string; description: string } }[]>>;
+export function withTable(readme: string, toolsets: Toolsets): string;

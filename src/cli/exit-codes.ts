@@ -22,6 +22,7 @@ export function exitOf(view: RunView): ExitCode {
 }
 
 export function exitOfCode(code: string): ExitCode {
-  if (code === 'USAGE' || code === 'TERMINAL_REQUIRED' || code === 'ARGUMENTS_INVALID') return exitCodes.usage;
+  if (code === 'USAGE' || code === 'TERMINAL_REQUIRED' || code === 'TOOLSET_UNKNOWN' || code === 'ARGUMENTS_INVALID')
+    return exitCodes.usage;
   return code === 'APPROVAL_REQUIRED' ? exitCodes.waitsForPerson : exitCodes.failed;
 }

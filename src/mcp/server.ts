@@ -21,7 +21,7 @@ import type { McpApp } from './app-port.ts';
 import { type ApprovalState, askedIn, messageOf, type PersonSays, requireSame, settle, stateOf } from './approval.ts';
 import { printable } from './printable.ts';
 import { isQuestion, parseArguments, type Question, refuseSecrets, type Tool, type ToolCall } from './tool.ts';
-import { coreTools } from './toolset.ts';
+import { toolsOf } from './toolset.ts';
 import { withProgress } from './waiting.ts';
 
 export type ServerDeps = {
@@ -29,7 +29,9 @@ export type ServerDeps = {
   app: () => Promise<McpApp>;
   guard: Guard;
   version: string;
-  /** Further tools, listed after the core ones. */
+  /** Groups beside core (`--toolsets`). */
+  toolsets?: readonly string[];
+  /** Further tools, listed last. */
   tools?: readonly Tool[];
 };
 
@@ -56,7 +58,7 @@ export function createServer(deps: ServerDeps): McpServer {
     { name: 'capstan', version: deps.version },
     { instructions, capabilities: { tools: { listChanged: false } }, requestState: { verify: codec.verify } },
   );
-  for (const tool of [...coreTools, ...(deps.tools ?? [])]) {
+  for (const tool of [...toolsOf(deps.toolsets), ...(deps.tools ?? [])]) {
     const { name, description, input, output, annotations } = tool.definition;
     const { $schema: _, ...inputSchema } = z.toJSONSchema(input, { io: 'input' });
     server.registerTool(

@@ -1,16 +1,23 @@
+/** The groups of tools (design §5): core is always on, the others by `--toolsets` at start; the order is always the same. */
+import { AppError } from '../errors.ts';
 import { diagnoseTarget, inspectRun, listTargets, listWorkflows } from './look-tools.ts';
 import { advanceRun, cancelRun, listRuns, rollbackRun, startWorkflow } from './run-tools.ts';
 import type { Tool } from './tool.ts';
 
-/** The tools that are always on, in the order in which they are listed. */
-export const coreTools: readonly Tool[] = [
-  listWorkflows,
-  startWorkflow,
-  advanceRun,
-  inspectRun,
-  rollbackRun,
-  cancelRun,
-  listRuns,
-  listTargets,
-  diagnoseTarget,
-];
+/** Group to tools, in the order in which they are listed. */
+export const toolsets: Readonly<Record<string, readonly Tool[]>> = {
+  core: [listWorkflows, startWorkflow, advanceRun, inspectRun, rollbackRun, cancelRun, listRuns, listTargets, diagnoseTarget],
+};
+
+/** The tools of the named groups, core first; `all` names every group. Throws TOOLSET_UNKNOWN. */
+export function toolsOf(names: readonly string[] = []): readonly Tool[] {
+  const known = Object.keys(toolsets);
+  const unknown = names.find((name) => name !== 'all' && !known.includes(name));
+  if (unknown !== undefined)
+    throw new AppError('TOOLSET_UNKNOWN', {
+      message: `There is no toolset ${JSON.stringify(unknown.slice(0, 60))}.`,
+      fix: `Known are: ${known.join(', ')}, and all.`,
+    });
+  const on = (name: string) => name === 'core' || names.includes('all') || names.includes(name);
+  return known.filter(on).flatMap((name) => toolsets[name] ?? []);
+}

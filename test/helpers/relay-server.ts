@@ -3,7 +3,7 @@ import { readersOf } from '../../src/app.ts';
 import { AppError } from '../../src/errors.ts';
 import { serveOverStdio } from '../../src/mcp/serve-stdio.ts';
 import { defineTool } from '../../src/mcp/tool.ts';
-import { coreTools } from '../../src/mcp/toolset.ts';
+import { toolsOf } from '../../src/mcp/toolset.ts';
 import { createScrubber } from '../../src/scrub.ts';
 import { openRelayDesk } from './desk.ts';
 
@@ -12,7 +12,7 @@ const desk = await openRelayDesk(home, world);
 desk.worker.start();
 
 /** Extra tools, as tests of the wire need them: one that breaks in each way. */
-const cancelDefinition = coreTools.find((tool) => tool.definition.name === 'cancel_run')?.definition;
+const cancelDefinition = toolsOf().find((tool) => tool.definition.name === 'cancel_run')?.definition;
 if (!cancelDefinition) throw new TypeError('no cancel_run among the core tools');
 const broken = defineTool({ ...cancelDefinition, name: 'test_broken', output: { type: 'object' } }, async ({ run }) => {
   if (run === 'app-error') throw new AppError('TEST_REFUSED', { message: 'It was refused.', fix: 'Do not ask.', details: { of: run } });

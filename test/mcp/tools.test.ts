@@ -1,9 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { coreTools } from '../../src/mcp/toolset.ts';
+import { toolsOf } from '../../src/mcp/toolset.ts';
 import { capstan } from '../helpers/cli.ts';
 import { temporaryHome } from '../helpers/desk.ts';
-import { connect, eras, type TestClient } from '../helpers/mcp-clients.ts';
+import { connect, eras, mainFile, type TestClient } from '../helpers/mcp-clients.ts';
 
 let place: ReturnType<typeof temporaryHome>;
 let client: TestClient | undefined;
@@ -45,13 +45,15 @@ test('the list is what it was: a change here is a change for every agent', async
 });
 
 test('every definition says what it does to the world, in few words', () => {
-  for (const { definition } of coreTools) {
+  for (const { definition } of toolsOf(['all'])) {
     expect(Object.keys(definition.annotations).sort()).toEqual(['destructiveHint', 'idempotentHint', 'openWorldHint', 'readOnlyHint']);
     expect(definition.name).toMatch(/^[a-z]+(_[a-z]+)+$/);
     expect(definition.name.length).toBeLessThan(40);
     expect(definition.description.length / 4, definition.name).toBeLessThan(45);
   }
-  const reads = coreTools.filter(({ definition }) => definition.annotations.readOnlyHint).map(({ definition }) => definition.name);
+  const reads = toolsOf()
+    .filter(({ definition }) => definition.annotations.readOnlyHint)
+    .map(({ definition }) => definition.name);
   expect(reads).toEqual(['list_workflows', 'inspect_run', 'list_runs', 'list_targets', 'diagnose_target']);
 });
 
@@ -73,6 +75,13 @@ test('targets and Dokploys are listed by name and address, without any secret or
     targets: [{ name: 'prod', kind: 'self-hosted', tags: ['production'], url: 'https://db.example.com' }],
     dokploys: [{ name: 'main', url: 'http://192.0.2.7:3000' }],
   });
+});
+
+test('the toolsets are chosen at start, and an unknown one is refused with the known ones', async () => {
+  client = await connect('modern', { home: place.home, program: [mainFile, 'serve', '--toolsets', 'all'] });
+  expect((await client.tools()).map((tool) => tool.name)).toEqual(toolsOf(['all']).map(({ definition }) => definition.name));
+  const refused = await capstan(place.home, ['serve', '--toolsets', 'core,nope']);
+  expect(refused).toMatchObject({ exit: 2, stderr: expect.stringMatching(/TOOLSET_UNKNOWN.*"nope".*core/s) });
 });
 
 test('a workflow is described with its input, steps and risks', async () => {

@@ -14,10 +14,15 @@ const openingMs = 1_500;
 
 export const serve = defineCommand({
   meta: { name: 'serve', description: 'Speak MCP over standard input and output (the default)' },
-  args: { workflows: workflowsFlag },
-  async run({ rawArgs }) {
+  args: {
+    workflows: workflowsFlag,
+    toolsets: { type: 'string', valueHint: 'A,B', description: 'Groups of tools beside core, or all' },
+  },
+  async run({ args, rawArgs }) {
     useWorkflowFolders(valuesOf(rawArgs, 'workflows'));
-    const { serveOverStdio } = await import('../../mcp/serve-stdio.ts');
+    const toolsets = (args.toolsets ?? '').split(',').filter((name) => name !== '');
+    const [{ serveOverStdio }, { toolsOf }] = await Promise.all([import('../../mcp/serve-stdio.ts'), import('../../mcp/toolset.ts')]);
+    toolsOf(toolsets); // an unknown one is told before a client waits
     let opened: Promise<App> | undefined;
     const open = async (): Promise<App> => {
       const { openApp } = await import('../../app.ts');
@@ -33,7 +38,7 @@ export const serve = defineCommand({
       });
       return opened;
     };
-    const serving = serveOverStdio({ app, guard: guard(), version: ownVersion() });
+    const serving = serveOverStdio({ app, guard: guard(), version: ownVersion(), toolsets });
     await Promise.race([serving.ended, stopSignal()]);
     const last = opened && (await Promise.race([opened.catch(() => undefined), after(openingMs)]));
     if (last) await leave(last);
