@@ -15,10 +15,11 @@ import {
   type StandardSchemaWithJSON,
 } from '@modelcontextprotocol/server';
 import { z } from 'zod';
-import type { Answer, Caller } from '../engine/engine.ts';
+import type { Answer } from '../engine/engine.ts';
 import { type Guard, type ToolResult, toErrorResult, toResult } from './answer.ts';
 import type { McpApp } from './app-port.ts';
 import { type ApprovalState, askedIn, messageOf, type PersonSays, requireSame, settle, stateOf } from './approval.ts';
+import { type Connection, localConnection } from './connection.ts';
 import { printable } from './printable.ts';
 import { isQuestion, parseArguments, type Question, refuseSecrets, type Tool, type ToolCall } from './tool.ts';
 import { toolsOf } from './toolset.ts';
@@ -35,9 +36,6 @@ export type ServerDeps = {
   tools?: readonly Tool[];
 };
 
-/** The caller of this door: whoever runs the client under this user. */
-const caller: Caller = { principal: 'local', door: 'mcp-stdio' };
-
 export const instructions =
   'Capstan runs jobs on Supabase and Dokploy as durable runs. 1. list_workflows, then start_workflow. 2. Do what `next` in the answer says: usually advance_run with one of the waitingFor events. 3. inspect_run while it works. If next.who is human, tell the person what next.say says, and wait. Never send a secret itself: send env:NAME or file:PATH.';
 
@@ -46,25 +44,34 @@ const personMs = 600_000;
 const formSchema = { type: 'object' as const, properties: {} };
 
 /** One process serves every round of a question, so its key lives as long as it does. */
-const codec = createRequestStateCodec<ApprovalState>({
-  key: randomBytes(32),
-  ttlSeconds: personMs / 1000,
-  bind: (ctx) => `${ctx.mcpReq.method} ${caller.principal}`,
-});
+const stateKey = randomBytes(32);
 
-/** A fresh server with every tool; called once per connection. */
-export function createServer(deps: ServerDeps): McpServer {
+function codecOf({ caller }: Connection) {
+  return createRequestStateCodec<ApprovalState>({
+    key: stateKey,
+    ttlSeconds: personMs / 1000,
+    bind: (ctx) => `${ctx.mcpReq.method} ${caller.principal}`,
+  });
+}
+
+/** What one call needs to know of the connection that it came by. */
+type Served = { deps: ServerDeps; server: McpServer; connection: Connection; codec: ReturnType<typeof codecOf> };
+
+/** A fresh server with every tool, for one connection and whoever is at its other end. */
+export function createServer(deps: ServerDeps, connection: Connection = localConnection): McpServer {
+  const codec = codecOf(connection);
   const server = new McpServer(
     { name: 'capstan', version: deps.version },
     { instructions, capabilities: { tools: { listChanged: false } }, requestState: { verify: codec.verify } },
   );
+  const served: Served = { deps, server, connection, codec };
   for (const tool of [...toolsOf(deps.toolsets), ...(deps.tools ?? [])]) {
     const { name, description, input, output, annotations } = tool.definition;
     const { $schema: _, ...inputSchema } = z.toJSONSchema(input, { io: 'input' });
     server.registerTool(
       name,
       { description, annotations, inputSchema: advertised(inputSchema), outputSchema: advertised(output) },
-      (args: unknown, ctx: ServerContext) => callTool(deps, server, tool, args, ctx),
+      (args: unknown, ctx: ServerContext) => callTool(served, tool, args, ctx),
     );
   }
   return server;
@@ -82,18 +89,13 @@ function advertised(schema: Record<string, unknown>): StandardSchemaWithJSON {
   };
 }
 
-async function callTool(
-  deps: ServerDeps,
-  server: McpServer,
-  tool: Tool,
-  args: unknown,
-  ctx: ServerContext,
-): Promise<ToolResult | InputRequiredResult> {
+async function callTool(served: Served, tool: Tool, args: unknown, ctx: ServerContext): Promise<ToolResult | InputRequiredResult> {
   const { name } = tool.definition;
+  const { deps } = served;
   try {
     parseArguments(tool.definition, args);
     refuseSecrets(name, args, deps.guard.scrub);
-    const result = await tool.run(args, toCall(await deps.app(), deps, server, name, args, ctx));
+    const result = await tool.run(args, toCall(await deps.app(), served, name, args, ctx));
     return isQuestion(result) ? toInputRequired(result) : toResult(result, deps.guard);
   } catch (error) {
     return toErrorResult(name, error, deps.guard);
@@ -104,8 +106,10 @@ function toInputRequired({ message, requestState }: Question): InputRequiredResu
   return inputRequired({ inputRequests: { approval: inputRequired.elicit({ message, requestedSchema: formSchema }) }, requestState });
 }
 
-function toCall(app: McpApp, deps: ServerDeps, server: McpServer, tool: string, args: unknown, ctx: ServerContext): ToolCall {
+function toCall(app: McpApp, served: Served, tool: string, args: unknown, ctx: ServerContext): ToolCall {
   const { engine } = app;
+  const { deps, server, codec } = served;
+  const { caller } = served.connection;
   const progress = progressOf(ctx, deps.guard.scrub);
   const by = { principal: caller.principal, door: caller.door };
   const act = async (first: () => Promise<Answer>): Promise<Answer | Question> => {
