@@ -14,11 +14,13 @@ import { type Home, type HomeKey, openKey, prepareHome } from './store/home.ts';
 import { joinWorkers } from './store/ownership.ts';
 import { createRates, type Rates } from './store/rates.ts';
 import { createRegistry, type Registry } from './store/registry.ts';
+import { createRunAccess, type RunAccess } from './store/run-access.ts';
 import { readSecretFile } from './store/secret-file.ts';
 import { type Connection, openDatabase } from './store/sqlite/database.ts';
 import { migrate } from './store/sqlite/migrate.ts';
 import { meta } from './store/sqlite/schema.ts';
 import { createStore } from './store/sqlite/store.ts';
+import { createTokens, type Tokens } from './store/tokens.ts';
 import { createVault } from './store/vault.ts';
 import { createWakes } from './store/wakes.ts';
 import { openWaterMark } from './store/water-mark.ts';
@@ -47,6 +49,8 @@ export type Desk = {
   vault: Vault;
   store: Store;
   rates: Rates;
+  tokens: Tokens;
+  runAccess: RunAccess;
   /** Leaves the workers and closes the store; stop the worker first. */
   close(): void;
 };
@@ -108,6 +112,8 @@ export async function openDesk(options: DeskOptions): Promise<Desk> {
       vault,
       store,
       rates,
+      tokens: createTokens(connection, clock.now),
+      runAccess: createRunAccess(connection),
       close() {
         wakes.close();
         ownership.leave();

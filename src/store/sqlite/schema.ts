@@ -284,3 +284,28 @@ export const rates = sqliteTable('rates', {
   tokens: real('tokens').notNull(),
   at: integer('at').notNull(),
 });
+
+/** Bearer tokens of the HTTP door, each by the hash of its secret half; the name is the principal `token:<name>` (design §5). */
+export const tokens = sqliteTable('tokens', {
+  id: text('id').primaryKey(),
+  name: text('name').notNull(),
+  hash: text('hash').notNull(),
+  role: text('role').notNull(),
+  /** Null: all. */
+  targets: json<string[] | null>('targets'),
+  createdAt: integer('created_at').notNull(),
+  expiresAt: integer('expires_at'),
+  revokedAt: integer('revoked_at'),
+});
+
+/** A run belongs to the principal that started it, and to those with whom it is shared; `*` is everybody (design §5). */
+export const runShares = sqliteTable(
+  'run_shares',
+  {
+    runId: text('run_id')
+      .notNull()
+      .references(() => runs.id, { onDelete: 'cascade' }),
+    principal: text('principal').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.runId, t.principal] })],
+);
