@@ -31,6 +31,8 @@ export type Job = {
 
 export type DeployQueue = {
   add(composeId: string, type: Job['data']['type'], title: string, description: string): void;
+  /** Deploys at once, beside the queue and without a line in the journal; answers why it failed, or an empty text. */
+  bringUp(composeId: string, title: string): Promise<string>;
   /** Newest first. */
   list(): Job[];
   /** Removes the waiting jobs of a service; true if there was one. */
@@ -103,10 +105,12 @@ export function createDeployQueue({ state, faults, journal, stacks, signal }: Qu
     }
   }
 
-  async function runJob(job: Job): Promise<void> {
-    const compose = rows.composes.find((row) => row.composeId === job.data.composeId);
-    if (compose === undefined) return;
-    const { titleLog: title, descriptionLog: description } = job.data;
+  /** One deployment from its row to its end; undefined when the sandbox ended in the middle or the service was deleted. */
+  async function deployOnce(
+    compose: ComposeRow,
+    title: string,
+    description: string,
+  ): Promise<{ row: DeploymentRow; failure: string } | undefined> {
     const logFolder = `/etc/dokploy/logs/${compose.appName}`;
     const row = deploymentRow({ title, description, composeId: compose.composeId, scheduleId: null, logFolder });
     addDeployment(state, row);
@@ -118,7 +122,7 @@ export function createDeployQueue({ state, faults, journal, stacks, signal }: Qu
     state.save();
     const failure = await carryOut(compose);
     // Ended in the middle: the row stays running and becomes cancelled at the next start.
-    if (signal.aborted) return;
+    if (signal.aborted) return undefined;
     // A service deleted meanwhile has taken its rows along.
     if (rows.composes.includes(compose)) {
       rows.deploymentLogs[row.deploymentId] += failure || 'Docker Compose Deployed: ✅\n';
@@ -127,6 +131,16 @@ export function createDeployQueue({ state, faults, journal, stacks, signal }: Qu
       compose.composeStatus = row.status === 'done' ? 'done' : 'error';
     } else await stacks.remove(compose.composeId);
     state.save();
+    return { row, failure };
+  }
+
+  async function runJob(job: Job): Promise<void> {
+    const compose = rows.composes.find((row) => row.composeId === job.data.composeId);
+    if (compose === undefined) return;
+    const { titleLog: title, descriptionLog: description } = job.data;
+    const ended = await deployOnce(compose, title, description);
+    if (ended === undefined) return;
+    const { row } = ended;
     const identity = { composeId: compose.composeId, deploymentId: row.deploymentId };
     const body = { title, description, composeId: compose.composeId, result: row.status };
     journal.add({ procedure: 'job.deploy', method: 'JOB', status: 0, applied: true, identity, body, rawBody: JSON.stringify(body) });
@@ -150,6 +164,12 @@ export function createDeployQueue({ state, faults, journal, stacks, signal }: Qu
       jobs.push({ id: `job-${rows.jobCount}`, name: 'deployments', data, timestamp: Date.now(), state: 'waiting' });
       // One tick later, so that the answer to the call is on its way before the row exists.
       working ??= new Promise<void>((resolve) => setImmediate(resolve)).then(work);
+    },
+    async bringUp(composeId, title) {
+      const compose = rows.composes.find((row) => row.composeId === composeId);
+      if (compose === undefined) return 'there is no such service';
+      const ended = await deployOnce(compose, title, '');
+      return ended === undefined ? 'the sandbox is ending' : ended.failure;
     },
     list: () => [...jobs].reverse(),
     clean(composeId) {

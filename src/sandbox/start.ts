@@ -9,6 +9,7 @@ import { createDeployQueue } from './deploy-queue.ts';
 import { createFaults } from './faults.ts';
 import { openFolder, type SandboxFolder } from './folder.ts';
 import { closeServer, type Gateway, openGateway } from './gateway/listeners.ts';
+import { checkInstances, placeInstances } from './instances/place.ts';
 import { type JournalEntry, openJournal } from './journal.ts';
 import { ownHost } from './postgres/own-host.ts';
 import { sharedHost } from './postgres/shared-host.ts';
@@ -28,6 +29,8 @@ export type SandboxOptions = {
   postgresUrl?: string;
   /** Faults to arm at the start; see `faultNames`. */
   faults?: string[];
+  /** Instances that stand there deployed from the start; see instances/catalogue.ts. */
+  instances?: string[];
   /** Default `v0.30.2`. */
   version?: string;
 };
@@ -55,7 +58,8 @@ const address = '127.0.0.1';
 
 async function buildWorld(folder: SandboxFolder, options: SandboxOptions, signal: AbortSignal) {
   const faults = createFaults();
-  faults.set(options.faults ?? []);
+  faults.set(options.faults ?? []); // refused before anything is started
+  const wanted = checkInstances(options.instances ?? []);
   const state = openState(folder.file('state.json'));
   const journal = openJournal(folder.file('journal.jsonl'));
   const host = options.postgresUrl === undefined ? await ownHost(folder.postgresRoot) : await sharedHost(options.postgresUrl);
@@ -64,6 +68,12 @@ async function buildWorld(folder: SandboxFolder, options: SandboxOptions, signal
   const queue = createDeployQueue({ state, faults, journal, stacks, signal });
   const version = () => (faults.active('old-version') ? 'v0.24.0' : (options.version ?? 'v0.30.2'));
   const world: World = { state, faults, journal, stacks, queue, version, ip: address };
+  faults.set([]);
+  await placeInstances(world, wanted).catch(async (error: unknown) => {
+    await stacks.close();
+    throw error;
+  });
+  faults.set(options.faults ?? []);
   return world;
 }
 
@@ -89,7 +99,7 @@ function apiServer(world: World, apiKey: string) {
 
 /**
  * Starts a local twin of a Dokploy server that brings up a small Supabase.
- * Throws SANDBOX_NEEDS_POSTGRES, SANDBOX_POSTGRES_FAILED, SANDBOX_IN_USE and SANDBOX_FAULT_UNKNOWN.
+ * Throws SANDBOX_NEEDS_POSTGRES, SANDBOX_POSTGRES_FAILED, SANDBOX_IN_USE, SANDBOX_FAULT_UNKNOWN, SANDBOX_INSTANCE_UNKNOWN and SANDBOX_INSTANCE_FAILED.
  */
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const folder = await openFolder(options.dataDir);

@@ -22,6 +22,8 @@ export type StackRecord = {
   /** The password the roles got at first boot; empty before. */
   bootPassword: string;
   startedAt: number;
+  /** Service to its container: a deployment that changes nothing of a service keeps its container, as docker compose does. */
+  containers?: Record<string, { id: string; of: string; createdAt: number }>;
   phase: 'starting' | 'healthy' | 'unhealthy' | 'stopped';
 };
 

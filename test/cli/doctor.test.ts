@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { envVariables, parseEnv } from '../../src/env-text.ts';
 import { isSecretVariable } from '../../src/masking.ts';
-import { composeText, generationA, generationB, healthyDomain, healthyEnv } from '../doctor/instances.ts';
+import { generationA, generationB } from '../../src/sandbox/instances/environments.ts';
+import { composeText, healthyDomain, healthyEnv } from '../doctor/instances.ts';
 import { capstan, jsonOf } from '../helpers/cli.ts';
 import { temporaryHome } from '../helpers/desk.ts';
 

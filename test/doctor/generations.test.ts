@@ -4,22 +4,8 @@ import { readComposeView } from '../../src/effects/doctor/compose-view.ts';
 import { factsOfTexts } from '../../src/effects/doctor/texts.ts';
 import { envVariables, parseEnv } from '../../src/env-text.ts';
 import { isSecretVariable } from '../../src/masking.ts';
-import {
-  changed,
-  composeText,
-  demoSecret,
-  examine,
-  generationA,
-  generationB,
-  generationC,
-  healthyDomain,
-  healthyEnv,
-  healthyFacts,
-  host,
-  now,
-  ofEnv,
-  token,
-} from './instances.ts';
+import { changed, demoSecret, generationA, generationB } from '../../src/sandbox/instances/environments.ts';
+import { composeText, examine, generationC, healthyDomain, healthyEnv, healthyFacts, host, now, ofEnv, token } from './instances.ts';
 
 const cases: [string, string, string[], string[]][] = [
   ['A', generationA(), ['SECRET_PUBLIC', 'KEY_PUBLIC', 'URL_NOT_HTTPS'], ['KEY_ROLE_MISSING', 'KEYS_IDENTICAL', 'KEY_SIGNATURE']],

@@ -4,20 +4,8 @@ import type { Facts } from '../../src/doctor/facts.ts';
 import { knownVariables } from '../../src/doctor/variables.ts';
 import { readComposeView } from '../../src/effects/doctor/compose-view.ts';
 import { packageFile } from '../../src/package-root.ts';
-import {
-  type Changes,
-  changed,
-  codesOf,
-  composeText,
-  examine,
-  healthyDomain,
-  healthyEnv,
-  healthyFacts,
-  host,
-  jwtSecret,
-  now,
-  token,
-} from './instances.ts';
+import { type Changes, changed } from '../../src/sandbox/instances/environments.ts';
+import { codesOf, composeText, examine, healthyDomain, healthyEnv, healthyFacts, host, jwtSecret, now, token } from './instances.ts';
 
 const claims = { role: 'anon', iss: 'supabase', iat: 1_790_000_000, exp: 1_900_000_000 };
 const service = { ...claims, role: 'service_role' };

@@ -7,11 +7,11 @@ import { countFindings, type Finding, finding } from '../../src/doctor/findings.
 import { refusedLast } from '../../src/effects/doctor/gather.ts';
 import { toResult } from '../../src/mcp/answer.ts';
 import { diagnoseTarget } from '../../src/mcp/look-tools.ts';
+import { changed } from '../../src/sandbox/instances/environments.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/start.ts';
 import { capstan, jsonOf } from '../helpers/cli.ts';
 import { connect } from '../helpers/mcp-clients.ts';
 import { codeOf, me, openStage, type Stage } from '../helpers/wizard-stage.ts';
-import { changed } from './instances.ts';
 
 let sandbox: Sandbox;
 let folder: string;

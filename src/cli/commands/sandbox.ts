@@ -12,6 +12,11 @@ export const sandbox = defineCommand({
     'data-dir': { type: 'string', description: 'Where its state lives. Default: sandbox in CAPSTAN_HOME' },
     port: { type: 'string', description: 'Port of the pretended Dokploy. Default: a free one' },
     'postgres-url': { type: 'string', description: 'A superuser on a running Postgres, best as env:NAME. Default: an own server' },
+    instance: {
+      type: 'string',
+      valueHint: 'NAME',
+      description: 'A deployed instance to start with, such as gen-b or http-urls; may be given more than once',
+    },
     fault: { type: 'string', description: 'Arm a fault by name; may be given more than once' },
     json: { type: 'boolean', description: 'Print the address and keys as one JSON line' },
   },
@@ -23,6 +28,7 @@ export const sandbox = defineCommand({
     const running = await startSandbox({
       dataDir: args['data-dir'] ?? join(config.home, 'sandbox'),
       faults: valuesOf(rawArgs, 'fault'),
+      instances: valuesOf(rawArgs, 'instance'),
       ...(args.port === undefined ? {} : { port: parsePort(args.port) }),
       ...(postgresUrl === undefined ? {} : { postgresUrl }),
     });

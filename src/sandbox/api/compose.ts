@@ -113,13 +113,23 @@ function switchTo(verb: 'start' | 'stop', command: string): Procedure {
   });
 }
 
+/** Whom the database refuses: the user of the service's first connection URL whose password is not the one of the first start. */
+function refusedLogin(env: Readonly<Record<string, string>>, bootPassword: string): string | undefined {
+  const urls = Object.values(env).filter((value) => /^(postgres|postgresql|ecto):\/\//.test(value) && URL.canParse(value));
+  return urls.map((url) => new URL(url)).find(({ password }) => decodeURIComponent(password) !== bootPassword)?.username;
+}
+
 function containerLog(world: World, id: string, container: string): string {
   const stack = world.stacks.find(id);
   const found =
     stack === undefined ? undefined : containersOf(stack, Date.now()).find((one) => [one.containerId, one.name].includes(container));
   if (stack === undefined || found === undefined) return `Error response from daemon: No such container: ${container}\n`;
   const at = new Date(stack.startedAt).toISOString().replace('Z', '000000Z');
-  const lines = [`${at} ${found.image} starting`, ...(stack.phase === 'healthy' ? [`${at} ready to accept connections`] : [])];
+  const service = stack.services.find(({ name }) => found.name === `${stack.appName}-${name}-1`);
+  const refused = stack.phase === 'healthy' && service !== undefined ? refusedLogin(service.env, stack.bootPassword) : undefined;
+  const then =
+    refused === undefined ? 'ready to accept connections' : `FATAL: password authentication failed for user "${refused}" (SQLSTATE 28P01)`;
+  const lines = [`${at} ${found.image} starting`, ...(stack.phase === 'healthy' ? [`${at} ${then}`] : [])];
   return `${lines.join('\n')}\n`;
 }
 

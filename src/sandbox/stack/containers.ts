@@ -1,4 +1,5 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import type { DomainRow } from '../rows.ts';
 import type { StackRecord, StackService } from '../state.ts';
 
 export type Container = { containerId: string; name: string; state: string; status: string; image: string };
@@ -22,12 +23,36 @@ function healthOf(stack: StackRecord, service: StackService): string {
   return ' (health: starting)';
 }
 
+type Containers = NonNullable<StackRecord['containers']>;
+
+/** As docker compose decides: a service whose settings or labels changed gets a new container, any other keeps its own. */
+export function containersAfter(
+  before: StackRecord | undefined,
+  { services, domains }: { services: readonly StackService[]; domains: readonly DomainRow[] },
+  now: number,
+): Containers {
+  return Object.fromEntries(
+    services.map((service) => {
+      const labels = domains
+        .filter(({ serviceName }) => serviceName === service.name)
+        .map(({ host, https, port, path }) => [host, https, port, path]);
+      const of = createHash('sha256')
+        .update(JSON.stringify([service, labels]))
+        .digest('hex');
+      const kept = before?.containers?.[service.name];
+      const fresh = { id: randomBytes(6).toString('hex'), of, createdAt: now };
+      return [service.name, kept?.of === of ? kept : fresh];
+    }),
+  );
+}
+
 /** One row per service of a stack, as `docker ps -a` lists them. */
 export function containersOf(stack: StackRecord, now: number): Container[] {
-  const since = dockerDuration(now - stack.startedAt);
   return stack.services.map((service) => {
     const name = `${stack.appName}-${service.name}-1`;
-    const containerId = createHash('sha256').update(name).digest('hex').slice(0, 12);
+    const own = stack.containers?.[service.name];
+    const containerId = own?.id ?? createHash('sha256').update(name).digest('hex').slice(0, 12);
+    const since = dockerDuration(now - Math.min(stack.startedAt, own?.createdAt ?? stack.startedAt));
     if (stack.phase === 'stopped') return { containerId, name, state: 'exited', status: `Exited (0) ${since} ago`, image: service.image };
     // What waits for an unhealthy database is created and never started.
     if (stack.phase === 'unhealthy' && service.name !== 'db')

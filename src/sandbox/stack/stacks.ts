@@ -10,6 +10,7 @@ import type { Database, DatabaseHost, FirstBoot } from '../postgres/database.ts'
 import type { ComposeRow, DomainRow, MountRow } from '../rows.ts';
 import type { StackRecord, StackService, State } from '../state.ts';
 import { databaseSettings } from './compose-file.ts';
+import { containersAfter } from './containers.ts';
 
 /** The containers did not come up; the message is docker's, as it stands in the log. */
 export class DeployFailure extends Error {}
@@ -78,7 +79,7 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
 
   async function openDatabase(stack: StackRecord): Promise<void> {
     const db = stack.services.find((service) => service.name === 'db');
-    if (db === undefined || !isSupabase(stack.services)) return;
+    if (db === undefined || !isSupabase(stack.services) || databases.has(stack.composeId)) return;
     const first: FirstBoot = {
       password: db.env.POSTGRES_PASSWORD ?? '',
       jwtSecret: db.env.JWT_SECRET ?? '',
@@ -128,6 +129,7 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
       badKeys: faults.take('bad-key'),
       bootPassword: before?.bootPassword ?? '',
       startedAt: Date.now(),
+      containers: containersAfter(before, { services, domains }, Date.now()),
       phase: 'starting',
     };
     rows.stacks = [...rows.stacks.filter((other) => other !== before), stack];
@@ -141,8 +143,12 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
 
   return {
     async deploy(deployment) {
-      await closeDatabase(deployment.compose.composeId);
+      const { composeId } = deployment.compose;
+      const before = find(composeId);
       const stack = record(deployment);
+      // A database whose container stays is not restarted.
+      const stays = before?.phase === 'healthy' && before.containers?.db?.id === stack.containers?.db?.id;
+      if (!stays) await closeDatabase(composeId);
       const failure = new DeployFailure(`dependency failed to start: container ${stack.appName}-db-1 is unhealthy`);
       if (faults.take('unhealthy-db')) {
         stack.phase = 'unhealthy';
