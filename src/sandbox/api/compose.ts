@@ -4,7 +4,7 @@ import { composeCommand, tailOf } from '../deploy-log.ts';
 import { ApiFailure, bool, mutation, number, optionalBool, orNotFound, type Procedure, query, text } from '../procedure.ts';
 import { type ComposeRow, composeRow } from '../rows.ts';
 import { serviceNames } from '../stack/compose-file.ts';
-import { containersOf } from '../stack/containers.ts';
+import { containerLog } from '../stack/container-logs.ts';
 import { DeployFailure } from '../stack/stacks.ts';
 import { compareVersions, type World } from '../world.ts';
 
@@ -113,26 +113,6 @@ function switchTo(verb: 'start' | 'stop', command: string): Procedure {
   });
 }
 
-/** Whom the database refuses: the user of the service's first connection URL whose password is not the one of the first start. */
-function refusedLogin(env: Readonly<Record<string, string>>, bootPassword: string): string | undefined {
-  const urls = Object.values(env).filter((value) => /^(postgres|postgresql|ecto):\/\//.test(value) && URL.canParse(value));
-  return urls.map((url) => new URL(url)).find(({ password }) => decodeURIComponent(password) !== bootPassword)?.username;
-}
-
-function containerLog(world: World, id: string, container: string): string {
-  const stack = world.stacks.find(id);
-  const found =
-    stack === undefined ? undefined : containersOf(stack, Date.now()).find((one) => [one.containerId, one.name].includes(container));
-  if (stack === undefined || found === undefined) return `Error response from daemon: No such container: ${container}\n`;
-  const at = new Date(stack.startedAt).toISOString().replace('Z', '000000Z');
-  const service = stack.services.find(({ name }) => found.name === `${stack.appName}-${name}-1`);
-  const refused = stack.phase === 'healthy' && service !== undefined ? refusedLogin(service.env, stack.bootPassword) : undefined;
-  const then =
-    refused === undefined ? 'ready to accept connections' : `FATAL: password authentication failed for user "${refused}" (SQLSTATE 28P01)`;
-  const lines = [`${at} ${found.image} starting`, ...(stack.phase === 'healthy' ? [`${at} ${then}`] : [])];
-  return `${lines.join('\n')}\n`;
-}
-
 /** Router compose, without templates. */
 export const compose: Record<string, Procedure> = {
   'compose.create': mutation(createInput, (input, { world, applied }) => {
@@ -236,12 +216,12 @@ export const compose: Record<string, Procedure> = {
       since: text.regex(/^(all|\d+[smhd])$/).default('all'),
       search: text.optional(),
     }),
-    ({ composeId: id, containerId, tail, search }, { world }) => {
+    ({ composeId: id, containerId, tail, since, search }, { world }) => {
       findCompose(world, id);
       if (world.faults.take('no-docker', 'compose.readLogs')) {
         return 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?\n';
       }
-      const log = containerLog(world, id, containerId);
+      const log = containerLog(world.stacks.find(id), containerId, since);
       const found =
         search === undefined
           ? log

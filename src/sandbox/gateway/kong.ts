@@ -6,6 +6,7 @@
  */
 
 import type { Database } from '../postgres/database.ts';
+import { accessLine, logTo } from '../stack/container-logs.ts';
 import { gatewayKeys } from '../stack/stacks.ts';
 import type { StackRecord } from '../state.ts';
 import { auth } from './auth.ts';
@@ -67,8 +68,15 @@ function studio(stack: StackRecord, headers: Headers): Response {
   });
 }
 
-/** Answers a request to a stack's host. */
+/** Answers a request to a stack's host, and writes its line into the gateway's log. */
 export async function kong(stack: StackRecord, database: Database, request: Request): Promise<Response> {
+  const { pathname, search } = new URL(request.url);
+  const response = await pass(stack, database, request);
+  logTo(stack, 'kong', accessLine(request.method, `${pathname}${search}`, response.status));
+  return response;
+}
+
+async function pass(stack: StackRecord, database: Database, request: Request): Promise<Response> {
   const { pathname, searchParams } = new URL(request.url);
   const route = routes.find(({ prefix }) => pathname.startsWith(prefix));
   if (route === undefined) return studio(stack, request.headers);

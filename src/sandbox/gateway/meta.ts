@@ -2,6 +2,7 @@ import { createDecipheriv, createHash } from 'node:crypto';
 import pg from 'pg';
 import { z } from 'zod';
 import { type Login, withClient } from '../postgres/database.ts';
+import { logTo } from '../stack/container-logs.ts';
 import { answer, loginOf, setting, type Upstream, type UpstreamRequest } from './upstream.ts';
 
 /** OpenSSL's EVP_BytesToKey with MD5, as crypto-js uses it: 32 bytes of key, 16 of IV. */
@@ -54,6 +55,8 @@ async function run(request: UpstreamRequest, sql: string): Promise<Response> {
       return answer(200, last?.rows ?? []);
     });
   } catch (error) {
+    // As Postgres does by log_min_error_statement: the statement that failed stands in the log, whatever is in it.
+    if (error instanceof pg.DatabaseError) logTo(request.stack, 'db', `ERROR:  ${error.message}\nSTATEMENT:  ${sql}`);
     return errorAnswer(error);
   }
 }
