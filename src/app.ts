@@ -144,10 +144,20 @@ const dueSoonMs = 10 * 60_000;
 
 /** The plain reads of the MCP door; what a diagnosis reads from outside is made known to the scrubber first. */
 export function readersOf(
-  { engine, catalog, registry, store, vault, rates }: Pick<Desk, 'engine' | 'catalog' | 'registry' | 'store' | 'vault' | 'rates'>,
-  { register }: Pick<Scrubber, 'register'>,
+  {
+    engine,
+    catalog,
+    registry,
+    store,
+    vault,
+    rates,
+    home,
+  }: Pick<Desk, 'engine' | 'catalog' | 'registry' | 'store' | 'vault' | 'rates' | 'home'>,
+  { register, scrub }: Scrubber,
 ): Omit<McpApp, 'engine'> {
   const limiterFor = createLimiters({ turnstile: rates });
+  const connection = async (name: string) => connectionOf(vault, await registry.dokploy(name));
+  const outside = { registry, vault, connection, limiterFor, now: systemClock.now, register };
   return {
     describeWorkflow(reference) {
       const { name, title, description, aliases, steps, input } = catalog.workflow(reference);
@@ -171,8 +181,11 @@ export function readersOf(
     },
     async diagnose(target, signal) {
       const { diagnoseTarget } = await import('./diagnosis.ts');
-      const connection = async (name: string) => connectionOf(vault, await registry.dokploy(name));
-      return diagnoseTarget({ registry, vault, connection, limiterFor, now: systemClock.now, register }, target, signal);
+      return diagnoseTarget(outside, target, signal);
+    },
+    async readLogs(question, signal) {
+      const { readTargetLogs } = await import('./log-reading.ts');
+      return readTargetLogs({ ...outside, scrub, exports: home.exports }, question, signal);
     },
   };
 }

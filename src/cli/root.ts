@@ -23,6 +23,7 @@ export const root = defineCommand({
     upgrade: () => import('./commands/upgrade.ts').then(({ upgrade }) => upgrade),
     paths: () => import('./commands/paths.ts').then(({ paths }) => paths),
     doctor: () => import('./commands/doctor.ts').then(({ doctor }) => doctor),
+    logs: () => import('./commands/logs.ts').then(({ logs }) => logs),
     check: () => import('./commands/check.ts').then(({ check }) => check),
   },
 });

@@ -1,5 +1,6 @@
 import type { Diagnosis } from '../doctor/diagnose.ts';
 import type { Engine } from '../engine/engine.ts';
+import type { LogAnswer, LogQuestion } from '../log-reading.ts';
 
 /** What the MCP door needs of the house; src/app.ts fits it. */
 export type McpApp = {
@@ -12,6 +13,8 @@ export type McpApp = {
   dokploys(): Promise<{ name: string; url: string }[]>;
   /** What is wrong with a target, from its settings and live checks; changes nothing. Throws TARGET_UNKNOWN, TARGET_NOT_ON_DOKPLOY and the errors of its Dokploy. */
   diagnose(target: string, signal?: AbortSignal): Promise<Diagnosis & { target: string }>;
+  /** Lines of a target's logs, free of secrets; throws TARGET_UNKNOWN, SERVICE_UNKNOWN, CONTAINERS_UNKNOWN, LOGS_UNREADABLE and more. */
+  readLogs(question: LogQuestion, signal?: AbortSignal): Promise<LogAnswer>;
 };
 
 export type WorkflowDescription = {

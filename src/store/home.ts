@@ -29,6 +29,8 @@ export type Home = {
   database: string;
   workers: string;
   artifacts: string;
+  /** Answers too large for a door (store/exports.ts). */
+  exports: string;
   wake: string;
   /** How many launches the world has seen (store/water-mark.ts). */
   waterMark: string;
@@ -52,6 +54,7 @@ export function prepareHome(folder: string): Home {
     database: join(folder, 'capstan.db'),
     workers: join(folder, 'workers'),
     artifacts: join(folder, 'artifacts'),
+    exports: join(folder, 'exports'),
     wake: join(folder, 'wake'),
     waterMark: join(folder, 'launches'),
     keyFile: join(folder, 'key.json'),

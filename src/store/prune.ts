@@ -4,7 +4,7 @@
  * 2. A secret goes only when it is retired and nothing that stays refers to it; one that lost its run is retired first.
  * 3. Rows go before files: what a crash leaves behind is a file without a row, which the next pruning takes.
  */
-import { readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as pause } from 'node:timers/promises';
 import { and, count, eq, inArray, isNotNull, isNull, lt, ne, or, sql } from 'drizzle-orm';
@@ -233,6 +233,10 @@ function pruneFiles({ home, now }: PruneDeps, rows: ReadonlySet<string>, dropped
   for (const name of readdirSync(home.artifacts)) {
     const path = join(home.artifacts, name);
     if (dropped.has(name) || (!rows.has(name) && old(path))) going.push(path);
+  }
+  for (const name of existsSync(home.exports) ? readdirSync(home.exports) : []) {
+    const path = join(home.exports, name);
+    if (old(path)) going.push(path);
   }
   for (const name of readdirSync(home.folder)) {
     const path = join(home.folder, name);

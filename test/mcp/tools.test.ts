@@ -32,6 +32,7 @@ test.each(eras)('a %s client gets the same static list within its budget, and no
     'list_runs',
     'list_targets',
     'diagnose_target',
+    'read_logs',
   ]);
   expect(tokensOf({ tools })).toBeLessThan(budgetTokens);
   expect(existsSync(place.home) ? readdirSync(place.home) : []).toEqual([]);
@@ -54,7 +55,7 @@ test('every definition says what it does to the world, in few words', () => {
   const reads = toolsOf()
     .filter(({ definition }) => definition.annotations.readOnlyHint)
     .map(({ definition }) => definition.name);
-  expect(reads).toEqual(['list_workflows', 'inspect_run', 'list_runs', 'list_targets', 'diagnose_target']);
+  expect(reads).toEqual(['list_workflows', 'inspect_run', 'list_runs', 'list_targets', 'diagnose_target', 'read_logs']);
 });
 
 test('a server without any configuration makes its home and key at the first call', async () => {

@@ -1,5 +1,5 @@
 /** Pruning (engine.md L4, S3, S5) on a real home, with a clock that is moved by hand. */
-import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eq } from 'drizzle-orm';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -240,10 +240,13 @@ test('artifacts go with their run; pending ones, files without a row and tempora
   const part = write(join(desk.home.artifacts, 'some.part'), old);
   const key = write(`${desk.home.keyFile}.aside`, old);
   const fresh = write(join(desk.home.artifacts, 'fresh.part'), new Date());
+  mkdirSync(desk.home.exports);
+  const exported = write(join(desk.home.exports, 'logs-old.txt'), old);
+  const newExport = write(join(desk.home.exports, 'logs-new.txt'), new Date());
 
-  expect((await prune({ dryRun: true })).files.sort()).toEqual([orphan, part, key].sort());
+  expect((await prune({ dryRun: true })).files.sort()).toEqual([orphan, part, key, exported].sort());
   expect(files()).toContain('orphan');
-  expect((await prune()).files.sort()).toEqual([orphan, part, key].sort());
+  expect((await prune()).files.sort()).toEqual([orphan, part, key, exported].sort());
   expect(files()).toEqual([kept, going, pending, 'fresh.part'].sort());
   expect(existsSync(desk.home.keyFile)).toBe(true);
 
@@ -251,7 +254,7 @@ test('artifacts go with their run; pending ones, files without a row and tempora
   const planned = await prune({ dryRun: true });
   expect(planned).toMatchObject({ artifacts: 2 });
   expect(await prune()).toMatchObject({ artifacts: 2 });
-  expect(planned.files.sort()).toEqual([fresh, ...[going, pending].map((id) => join(desk.home.artifacts, id))].sort());
+  expect(planned.files.sort()).toEqual([fresh, newExport, ...[going, pending].map((id) => join(desk.home.artifacts, id))].sort());
   expect(files()).toEqual([kept]);
   expect(await artifactsLeft()).toEqual([kept]);
   expect(await desk.vault.readArtifact(`artifact:${kept}`)).toBe('kept');

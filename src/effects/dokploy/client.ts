@@ -27,6 +27,10 @@ export type DokployClientOptions = CallOptions & {
 export type VersionAnswer = Version & { capabilities: Capabilities };
 export type ContainerLog = { state: 'known'; text: string } | { state: 'unknown'; say: string };
 
+/** Lines of a container begin with a time, so a text that begins so is docker's own. */
+const dockerFailure =
+  /^(Cannot connect to the Docker daemon|permission denied while trying to connect to the Docker daemon|error during connect|Error response from daemon|Error: No such container|\S*sh: \d*:? ?docker: not found)/i;
+
 /** docker stop, up and down run inside the request. */
 const DOCKER_TIMEOUT_MS = 180_000;
 
@@ -249,9 +253,8 @@ function deploymentCalls(caller: Caller, connection: DokployConnection) {
     /** Docker's own failure comes as a 200 with its words: that is `unknown`. */
     async containerLog(composeId: string, containerId: string, tail = 100, since = 'all'): Promise<ContainerLog> {
       const text = await caller.get('compose.readLogs', z.string().optional(), { query: { composeId, containerId, tail, since } });
-      if (text === undefined || /^(Cannot connect to the Docker daemon|Error response from daemon|Error: No such container)/.test(text)) {
+      if (text === undefined || dockerFailure.test(text))
         return { state: 'unknown', say: 'Docker could not be asked for the log of this container.' };
-      }
       return { state: 'known', text: redactText(text, [connection.apiKey]) };
     },
   };

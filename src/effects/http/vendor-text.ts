@@ -4,17 +4,24 @@
  * 2. The result stands in quotes, in one line, with control and bidirectional characters escaped (design.md §5).
  */
 
+/** Every repetition is bounded: a log line of a megabyte must not make one backtrack without limit. */
 const PATTERNS: [RegExp, string][] = [
-  [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g, '[redacted]'],
+  [/-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|$)/g, '[redacted]'],
   [/\beyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?/g, '[redacted]'],
   [/\bsb_secret_[\w-]+/g, '[redacted]'],
   [/\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g, '[redacted]'],
   [/([a-z][a-z0-9+.-]{0,30}:\/\/)[^\s/@'"]{1,300}@/gi, '$1[redacted]@'],
-  [/(--[\w-]*(?:key|secret|password|pass|token|user)[\w-]*[= ]+)(?:"[^"]*"|'[^']*'|[^\s"']+)/gi, '$1[redacted]'],
-  [/(\b(?:authorization|x-api-key|apikey)["']?\s*[:=]\s*["']?)(?:bearer\s+|basic\s+)?[^\s"',;]+/gi, '$1[redacted]'],
-  [/(\b[\w.-]*(?:KEY|SECRET|PASSWORD|PASSWD|PASS|TOKEN)[\w]*\s*=\s*)(?:"[^"\n]*"?|'[^'\n]*'?|[^\s"'&;]+)/gi, '$1[redacted]'],
-  [/(["'][\w.-]*(?:key|secret|password|passwd|token)[\w]*["']\s*:\s*)(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,}]+)/gi, '$1[redacted]'],
-  [/(\b(?:password|passwd|secret|token)\s*:\s*)[^\s,;"']+/gi, '$1[redacted]'],
+  [/(--[\w-]{0,60}(?:key|secret|password|pass|token|user)[\w-]{0,60}[= ]{1,4})(?:"[^"]*"|'[^']*'|[^\s"']+)/gi, '$1[redacted]'],
+  [/(\b(?:authorization|x-api-key|apikey)["']?\s{0,8}[:=]\s{0,8}["']?)(?:bearer\s{1,8}|basic\s{1,8})?[^\s"',;]+/gi, '$1[redacted]'],
+  [
+    /(\b[\w.-]{0,80}(?:KEY|SECRET|PASSWORD|PASSWD|PASS|TOKEN)\w{0,60}\s{0,8}=\s{0,8})(?:"[^"\n]*"?|'[^'\n]*'?|[^\s"'&;]+)/gi,
+    '$1[redacted]',
+  ],
+  [
+    /(["'][\w.-]{0,80}(?:key|secret|password|passwd|token)\w{0,60}["']\s{0,8}:\s{0,8})(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,}]+)/gi,
+    '$1[redacted]',
+  ],
+  [/(\b(?:password|passwd|secret|token)\s{0,8}:\s{0,8})[^\s,;"']+/gi, '$1[redacted]'],
 ];
 
 /** Replaces known secret values (8 characters and longer) and everything that looks like one by `[redacted]`. */

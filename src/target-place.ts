@@ -1,0 +1,24 @@
+/** Where a target that was set up through a Dokploy stands. */
+import { AppError } from './errors.ts';
+import type { TargetRow } from './store/registry.ts';
+
+export type TargetPlace = { dokploy: string; composeId: string };
+
+/** Throws TARGET_NOT_ON_DOKPLOY; `what` is what cannot be done without it, `fix` the way around it. */
+export function placeOf({ name, record }: Pick<TargetRow, 'name' | 'record'>, what: string, fix: string): TargetPlace {
+  const place = record['dokploy'];
+  const read = (key: string): unknown => (typeof place === 'object' && place !== null ? Reflect.get(place, key) : undefined);
+  const [dokploy, composeId] = [read('name'), read('composeId')];
+  if (typeof dokploy === 'string' && typeof composeId === 'string') return { dokploy, composeId };
+  throw new AppError('TARGET_NOT_ON_DOKPLOY', {
+    message: `The target ${name} does not say which service of which Dokploy it is, so ${what}.`,
+    fix,
+  });
+}
+
+/** Every secret reference that the row of a target holds. */
+export function secretsOf({ record }: Pick<TargetRow, 'record'>): Record<string, string> {
+  const secrets = record['secrets'];
+  if (typeof secrets !== 'object' || secrets === null) return {};
+  return Object.fromEntries(Object.entries(secrets).filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+}
