@@ -15,6 +15,7 @@ export const root = defineCommand({
     approve: () => import('./commands/approve.ts').then(({ approve }) => approve),
     dokploy: () => import('./commands/dokploy.ts').then(({ dokploy }) => dokploy),
     targets: () => import('./commands/targets.ts').then(({ targets }) => targets),
+    connection: () => import('./commands/connection.ts').then(({ connection }) => connection),
     secrets: () => import('./commands/secrets.ts').then(({ secrets }) => secrets),
     worker: () => import('./commands/worker.ts').then(({ worker }) => worker),
     status: () => import('./commands/status.ts').then(({ status }) => status),
