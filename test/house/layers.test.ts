@@ -48,6 +48,9 @@ test.each([
   ['src/sandbox/x.ts', "import { createEngine } from '../engine/engine.ts';\ncreateEngine;"],
   ['src/doctor/x.ts', "import { readFileSync } from 'node:fs';\nreadFileSync('x');"],
   ['src/doctor/rules/x.ts', "import { createDokployClient } from '../../effects/dokploy/client.ts';\ncreateDokployClient;"],
+  ['src/catalog/x.ts', "import { readFileSync } from 'node:fs';\nreadFileSync('x');"],
+  ['src/catalog/x.ts', "import { readCatalog } from '../effects/postgres/read-catalog.ts';\nreadCatalog;"],
+  ['src/catalog/advisors/x.ts', "import { openSession } from '../../effects/postgres/open.ts';\nopenSession;"],
 ])('%s may not say %s', (file, line) => {
   expect(lint(file, line)).toContain('noRestrictedImports');
 });
