@@ -22,6 +22,7 @@ import { createOperations, type Operations } from './operations.ts';
 import type { Scrubber } from './scrub.ts';
 import type { DokployRow } from './store/registry.ts';
 import { beginWorking } from './store/working.ts';
+import { toTargetRecord } from './target-place.ts';
 import { loadWorkflows } from './workflows/load.ts';
 import { mergeWorkflows, withStrangers } from './workflows/merge.ts';
 
@@ -79,6 +80,7 @@ export async function openApp({ config, log, scrubber, patience, workflowFolders
         wait: clock.wait,
         vault,
         dokploy: async (name) => connectionOf(vault, await registry.dokploy(name)),
+        target: async (name) => toTargetRecord(await registry.target(name)),
       });
       return withStrangers(hands);
     },

@@ -1,4 +1,6 @@
 /** Where a target that was set up through a Dokploy stands. */
+import { z } from 'zod';
+import type { TargetRecord } from './effects/handler.ts';
 import { AppError } from './errors.ts';
 import type { TargetRow } from './store/registry.ts';
 
@@ -21,4 +23,27 @@ export function secretsOf({ record }: Pick<TargetRow, 'record'>): Record<string,
   const secrets = record['secrets'];
   if (typeof secrets !== 'object' || secrets === null) return {};
   return Object.fromEntries(Object.entries(secrets).filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+}
+
+const keptRecord = z.looseObject({
+  url: z.string().catch(''),
+  dokploy: z
+    .object({
+      name: z.string(),
+      projectId: z.string().catch(''),
+      environmentId: z.string().catch(''),
+      composeId: z.string(),
+      appName: z.string().catch(''),
+    })
+    .optional()
+    .catch(undefined),
+  secrets: z.record(z.string(), z.string()).catch({}),
+  facts: z.record(z.string(), z.unknown()).catch({}),
+});
+const kinds = z.enum(['dokploy', 'self-hosted', 'cloud']).catch('self-hosted');
+
+/** As effects take a target: what an older version, or a person, left out of the row is empty. */
+export function toTargetRecord({ name, kind, tags, record }: Omit<TargetRow, 'createdAt'>): TargetRecord {
+  const { url, dokploy, secrets, facts } = keptRecord.parse(record);
+  return { name, kind: kinds.parse(kind), tags, url, ...(dokploy ? { dokploy } : {}), secrets, facts };
 }

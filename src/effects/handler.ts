@@ -57,6 +57,8 @@ export type EffectContext = {
     read(reference: string): Promise<string>;
   };
   dokploy(name: string): Promise<DokployConnection>;
+  /** A registered target, its secrets as references. Throws TARGET_UNKNOWN. */
+  target(name: string): Promise<TargetRecord>;
   /** Stages a target row, written in the commit of the outcome; local effects only. */
   saveTarget(target: TargetRecord): void;
 };

@@ -17,6 +17,7 @@ export type HandsDeps = {
     readArtifact(reference: string): Promise<string>;
   };
   dokploy: (name: string) => Promise<DokployConnection>;
+  target: (name: string) => Promise<TargetRecord>;
 };
 
 type Site = { key: string; runId: string; attempt: number; signal: AbortSignal; progress(say: string, percent?: number): void };
@@ -90,6 +91,7 @@ function contextOf(deps: HandsDeps, site: Site, writes: Writes): EffectContext {
       read: deps.vault.readArtifact,
     },
     dokploy: deps.dokploy,
+    target: deps.target,
     saveTarget(target: TargetRecord) {
       const { name, kind, tags, ...record } = target;
       writes.targets.push({ name, kind, tags, record });

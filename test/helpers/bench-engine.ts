@@ -68,7 +68,14 @@ function open(): Promise<Desk> {
     ],
     contracts: { [nothing.name]: nothing },
     hands: ({ vault, clock }) =>
-      createHands({ handlers, now: clock.now, wait: clock.wait, vault, dokploy: () => Promise.reject(new Error('none')) }),
+      createHands({
+        handlers,
+        now: clock.now,
+        wait: clock.wait,
+        vault,
+        dokploy: () => Promise.reject(new Error('none')),
+        target: () => Promise.reject(new Error('none')),
+      }),
     toJsonSchema,
     log: createLog({ level: 'silent', scrubber }),
     scrubber,

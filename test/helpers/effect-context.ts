@@ -44,6 +44,11 @@ export function createBench(connection: DokployConnection): Bench {
         read: async (reference) => read(bench.artifacts, reference),
       },
       dokploy: async () => connection,
+      async target(name) {
+        const found = bench.targets.find((each) => each.name === name);
+        if (!found) throw new Error(`no target ${name}`);
+        return found;
+      },
       saveTarget: (target) => void bench.targets.push(target),
     };
   }

@@ -215,6 +215,13 @@ export function relayHands(url: string) {
     const dokploy = async () => {
       throw new Error('the relay knows no dokploy');
     };
-    return createHands({ handlers, now: tools.clock.now, wait: tools.clock.wait, vault: tools.vault, dokploy });
+    return createHands({
+      handlers,
+      now: tools.clock.now,
+      wait: tools.clock.wait,
+      vault: tools.vault,
+      dokploy,
+      target: () => Promise.reject(new Error('none')),
+    });
   };
 }

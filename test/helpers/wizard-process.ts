@@ -14,6 +14,7 @@ import { AppError } from '../../src/errors.ts';
 import { toJsonSchema } from '../../src/json-schema.ts';
 import { createLog } from '../../src/log.ts';
 import { createScrubber } from '../../src/scrub.ts';
+import { toTargetRecord } from '../../src/target-place.ts';
 import { dieAt } from './kill-points.ts';
 
 export type WizardTask = {
@@ -69,6 +70,7 @@ const desk = await openDesk({
         const reach = { ...(ca === undefined ? {} : { ca }), ...(resolve === undefined ? {} : { resolve }) };
         return { name, url, apiKey: await vault.reveal(keySecret), reach };
       },
+      target: async (name) => toTargetRecord(await registry.target(name)),
     });
   },
 });
