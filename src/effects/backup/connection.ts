@@ -1,0 +1,123 @@
+/** A direct Postgres connection of a target: for our own session by pg, and for pg_dump and pg_restore by libpq. */
+import type { Client } from 'pg';
+import { AppError } from '../../errors.ts';
+
+export type DatabasePlace = {
+  host: string;
+  port: number;
+  user: string;
+  password: string;
+  database: string;
+  /** As libpq names it; default `prefer`. */
+  sslmode: 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+};
+
+const modes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
+
+/** Reads `postgres://user:password@host:port/database?sslmode=…`. Throws DATABASE_URL_INVALID, which never holds the text. */
+export function parseDatabaseUrl(text: string): DatabasePlace {
+  const invalid = (what: string) =>
+    new AppError('DATABASE_URL_INVALID', {
+      message: `The target's connection string cannot be used: ${what}.`,
+      fix: 'Store one such as postgres://supabase_admin:PASSWORD@db.example.com:5432/postgres; backups need a direct or session connection.',
+    });
+  let url: URL;
+  try {
+    url = new URL(text.trim());
+  } catch {
+    throw invalid('it is no URL');
+  }
+  if (!['postgres:', 'postgresql:'].includes(url.protocol)) throw invalid('it does not begin with postgres://');
+  if (url.hostname === '' || url.username === '') throw invalid('host or user is missing');
+  const sslmode = modes.find((mode) => mode === (url.searchParams.get('sslmode') ?? 'prefer'));
+  if (!sslmode) throw invalid('its sslmode is not known');
+  if (url.port === '6543') throw invalid('port 6543 is a transaction pooler, over which nothing can be dumped');
+  return {
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? 5432 : Number(url.port),
+    user: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+    database: decodeURIComponent(url.pathname.slice(1)) || 'postgres',
+    sslmode,
+  };
+}
+
+/** Settings under which the same rows always give the same text. */
+const plainText =
+  '-c TimeZone=UTC -c bytea_output=hex -c DateStyle=ISO,YMD -c IntervalStyle=postgres -c extra_float_digits=3 -c statement_timeout=0 -c idle_in_transaction_session_timeout=0';
+
+/** What a libpq program needs; the password is in `secretFile` alone. */
+export function libpqOf(place: DatabasePlace, applicationName: string, database = place.database) {
+  const quote = (value: string) => `'${value.replace(/[\\']/g, '\\$&')}'`;
+  const inPassFile = (value: string) => value.replace(/[\\:]/g, '\\$&');
+  return {
+    dbname: `host=${quote(place.host)} port=${place.port} user=${quote(place.user)} dbname=${quote(database)} sslmode=${place.sslmode} connect_timeout=15`,
+    env: { PGPASSFILE: '/dev/fd/3', PGAPPNAME: applicationName.slice(0, 63), PGOPTIONS: plainText },
+    secretFile: `*:*:*:*:${inPassFile(place.password)}\n`,
+    secrets: [place.password],
+  };
+}
+
+/** Opens a session, or throws DATABASE_UNREACHABLE, DATABASE_REFUSED. */
+export async function openSession(place: DatabasePlace, applicationName: string, database = place.database): Promise<Client> {
+  const { default: pg } = await import('pg');
+  const ways = place.sslmode === 'disable' ? [false] : place.sslmode === 'prefer' || place.sslmode === 'allow' ? [true, false] : [true];
+  for (const tls of ways) {
+    const client = new pg.Client({
+      host: place.host,
+      port: place.port,
+      user: place.user,
+      password: place.password,
+      database,
+      application_name: applicationName.slice(0, 63),
+      connectionTimeoutMillis: 15_000,
+      options: plainText,
+      ...(tls ? { ssl: { rejectUnauthorized: place.sslmode.startsWith('verify') } } : {}),
+    });
+    client.on('error', () => undefined); // a connection that breaks is told by the query that needs it
+    try {
+      await client.connect();
+      return client;
+    } catch (cause) {
+      await client.end().catch(() => undefined);
+      if (tls && ways.length > 1 && cause instanceof Error && /does not support SSL/i.test(cause.message)) continue;
+      throw connectFailure(cause, place, database);
+    }
+  }
+  throw new TypeError('no way to connect was tried');
+}
+
+function connectFailure(cause: unknown, place: DatabasePlace, database: string): AppError {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  const where = `${place.host}:${place.port}/${database}`;
+  if (/^(28|3D|42)/.test(code))
+    return new AppError('DATABASE_REFUSED', {
+      message: `Postgres at ${where} refuses the login as ${place.user} (${code}).`,
+      fix:
+        code === '3D000'
+          ? 'The database does not exist there; check its name.'
+          : 'Check user and password of the stored connection string.',
+      details: { sqlstate: code },
+      cause,
+    });
+  return new AppError('DATABASE_UNREACHABLE', {
+    message: `Postgres at ${where} does not answer${code === '' ? '' : ` (${code})`}.`,
+    fix: 'Check that the port is reachable from here and the server runs.',
+    retry: 'later',
+    cause,
+  });
+}
+
+/** Ends sessions that a dead process of ours left behind: they carry the key of the effect as their name (engine.md E6). */
+export async function endSessionsOf(place: DatabasePlace, applicationName: string): Promise<number> {
+  const client = await openSession(place, 'capstan tidy');
+  try {
+    const { rowCount } = await client.query(
+      'select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and pid <> pg_backend_pid() and usename = current_user',
+      [applicationName.slice(0, 63)],
+    );
+    return rowCount ?? 0;
+  } finally {
+    await client.end();
+  }
+}

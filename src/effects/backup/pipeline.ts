@@ -1,0 +1,126 @@
+/**
+ * One stream from its source to its store: compressed, encrypted, hashed and counted on the way; and back.
+ * Nothing is gathered: what is held at one time are the buffers of the streams.
+ */
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { AppError } from '../../errors.ts';
+import { type Codec, type CodecChoice, compress, decompress } from './codec.ts';
+import { decrypt, type EncryptTo, encrypt } from './encryption.ts';
+import { createMeter } from './meter.ts';
+import type { BackupStore } from './stores/store.ts';
+
+export type Written = {
+  bytes: number;
+  rawBytes: number;
+  sha256: string /** From the call to the first stored byte. */;
+  firstByteMs: number;
+};
+
+export type WriteOptions = {
+  source: Readable;
+  /** Settles when the source knows that it gave everything, such as the end of a program. */
+  sourceEnded?: Promise<void>;
+  codec: CodecChoice;
+  to: EncryptTo;
+  store: BackupStore;
+  path: string;
+  expect?: number;
+  onBytes?: (rawBytes: number) => void;
+  signal?: AbortSignal;
+  now: () => number;
+};
+
+/** The file is whole and synced when this resolves; on any failure nothing of it is left in the store. */
+export async function writeEncrypted(options: WriteOptions): Promise<Written> {
+  const { source, sourceEnded, codec, to, store, path, expect, onBytes, signal, now } = options;
+  const began = now();
+  const raw = createMeter(onBytes);
+  const compressed = compress(codec, signal);
+  let firstByteMs = 0;
+  const stored = createMeter((bytes) => {
+    if (firstByteMs === 0 && bytes > 0) firstByteMs = Math.max(1, now() - began);
+  });
+  async function* whole() {
+    yield* source;
+    await sourceEnded;
+  }
+  const first = pipeline(whole(), raw.stream, compressed, { ...(signal ? { signal } : {}) });
+  first.catch(() => undefined); // awaited below, together with the rest
+  try {
+    const encrypted = await encrypt(compressed, to);
+    const second = pipeline(encrypted, stored.stream, { ...(signal ? { signal } : {}), end: true });
+    second.catch(() => undefined);
+    await Promise.all([
+      first,
+      second,
+      store.put(path, stored.stream, { ...(signal ? { signal } : {}), ...(expect === undefined ? {} : { expect }) }),
+    ]);
+  } catch (error) {
+    source.destroy();
+    const cause = await first.then(
+      () => error,
+      (earlier: unknown) => (isStreamEnd(earlier) ? error : earlier),
+    );
+    throw signal?.aborted ? signal.reason : cause;
+  }
+  return { bytes: stored.bytes(), rawBytes: raw.bytes(), sha256: stored.sha256(), firstByteMs };
+}
+
+export type ReadOptions = {
+  store: BackupStore;
+  path: string;
+  codec: Codec;
+  passphrase: string;
+  /** What the manifest says of the stored file. */
+  expected: { bytes: number; sha256: string };
+  onBytes?: (bytes: number) => void;
+  signal?: AbortSignal;
+};
+
+/**
+ * The clear stream, and a promise that settles with its verdict: BACKUP_DAMAGED when the stored file is not the one of the manifest.
+ * The stream may be read before; nothing of it counts until `verdict` has resolved.
+ */
+export async function readEncrypted(options: ReadOptions): Promise<{ clear: Readable; verdict: Promise<void> }> {
+  const { store, path, codec, passphrase, expected, onBytes, signal } = options;
+  const meter = createMeter(onBytes);
+  const file = await store.open(path, signal);
+  const read = pipeline(file, meter.stream, { ...(signal ? { signal } : {}) });
+  read.catch(() => undefined);
+  const decrypted = await decrypt(meter.stream, passphrase);
+  const clear = await decompress(codec, signal);
+  const unpacked = pipeline(decrypted, clear, { ...(signal ? { signal } : {}) });
+  const verdict = (async () => {
+    await unpacked.catch((error: unknown) => {
+      throw signal?.aborted ? signal.reason : damaged(path, error);
+    });
+    await read;
+    if (meter.bytes() !== expected.bytes || meter.sha256() !== expected.sha256) throw damaged(path);
+  })();
+  verdict.catch(() => undefined);
+  return { clear, verdict };
+}
+
+/** Compares the stored file with the manifest without opening it. Throws BACKUP_DAMAGED and BACKUP_FILE_MISSING. */
+export async function checkHash({ store, path, expected, onBytes, signal }: Omit<ReadOptions, 'codec' | 'passphrase'>): Promise<void> {
+  const found = await store.stat(path);
+  if (found && found.bytes !== expected.bytes) throw damaged(path);
+  const meter = createMeter(onBytes);
+  await pipeline(await store.open(path, signal), meter.stream.resume(), { ...(signal ? { signal } : {}) });
+  if (meter.bytes() !== expected.bytes || meter.sha256() !== expected.sha256) throw damaged(path);
+}
+
+function damaged(path: string, cause?: unknown): unknown {
+  if (cause instanceof AppError && cause.code !== 'PROGRAM_FAILED') return cause;
+  return new AppError('BACKUP_DAMAGED', {
+    message: `The backup file ${path} is not the one that was written: it is cut, changed or swapped.`,
+    fix: 'Use another backup; nothing was applied.',
+    details: { path },
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+function isStreamEnd(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
+}

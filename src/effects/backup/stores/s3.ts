@@ -1,0 +1,181 @@
+/**
+ * An S3-compatible store. An object appears only when its last part is in and the upload is completed;
+ * an interrupted upload leaves parts that nobody sees, and `sweep` aborts them.
+ */
+
+import { PassThrough, Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { S3Client } from '@aws-sdk/client-s3';
+import { AppError } from '../../../errors.ts';
+import { type BackupStore, checkedPath, missingFile, type Stored } from './store.ts';
+
+export type S3Place = {
+  endpoint?: string;
+  region: string;
+  bucket: string;
+  /** Without slashes at its ends; empty for none. */
+  prefix: string;
+  /** Path style is what most stores other than Amazon's want. */
+  pathStyle: boolean;
+  accessKeyId: string;
+  secretAccessKey: string;
+};
+
+const mib = 1024 * 1024;
+const mostParts = 10_000;
+
+/** Parts of 8 MiB, larger only where the expected size would need more than the 10,000 that S3 allows. Pure. */
+export function partSizeFor(expect: number | undefined): number {
+  const needed = Math.ceil(((expect ?? 0) * 1.5) / mostParts);
+  return Math.max(8 * mib, Math.ceil(needed / mib) * mib);
+}
+
+export async function createS3Store(s3: S3Place): Promise<BackupStore> {
+  const sdk = await import('@aws-sdk/client-s3');
+  const client: S3Client = new sdk.S3Client({
+    region: s3.region,
+    ...(s3.endpoint === undefined ? {} : { endpoint: s3.endpoint }),
+    forcePathStyle: s3.pathStyle,
+    credentials: { accessKeyId: s3.accessKeyId, secretAccessKey: s3.secretAccessKey },
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    maxAttempts: 4,
+    requestHandler: { connectionTimeout: 10_000, requestTimeout: 60_000, throwOnRequestTimeout: true },
+  });
+  const Bucket = s3.bucket;
+  const keyOf = (path: string) => (s3.prefix === '' ? checkedPath(path) : `${s3.prefix}/${checkedPath(path)}`);
+  const pathOf = (key: string) => (s3.prefix === '' ? key : key.slice(s3.prefix.length + 1));
+  const place = `s3://${s3.bucket}${s3.prefix === '' ? '' : `/${s3.prefix}`}`;
+  const said = async <T>(call: Promise<T>): Promise<T> => {
+    try {
+      return await call;
+    } catch (error) {
+      throw toAppError(error, place);
+    }
+  };
+  const stat = async (path: string): Promise<Stored | undefined> => {
+    try {
+      const head = await client.send(new sdk.HeadObjectCommand({ Bucket, Key: keyOf(path) }));
+      return { path, bytes: head.ContentLength ?? 0 };
+    } catch (error) {
+      if (statusOf(error) === 404) return undefined;
+      throw toAppError(error, place);
+    }
+  };
+  const abortUploads = async (prefix: string): Promise<number> => {
+    let aborted = 0;
+    let marker: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {};
+    for (;;) {
+      const page = await said(client.send(new sdk.ListMultipartUploadsCommand({ Bucket, Prefix: prefix, ...marker })));
+      for (const { Key, UploadId } of page.Uploads ?? []) {
+        if (Key === undefined || UploadId === undefined) continue;
+        await said(client.send(new sdk.AbortMultipartUploadCommand({ Bucket, Key, UploadId })));
+        aborted += 1;
+      }
+      if (!page.IsTruncated) return aborted;
+      marker = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
+    }
+  };
+  return {
+    place,
+    async put(path, body, { signal, expect }) {
+      const { Upload } = await import('@aws-sdk/lib-storage');
+      const through = new PassThrough({ highWaterMark: 256 * 1024 });
+      const upload = new Upload({
+        client,
+        params: { Bucket, Key: keyOf(path), Body: through },
+        partSize: partSizeFor(expect),
+        queueSize: 2,
+        leavePartsOnError: false,
+      });
+      // Whichever side fails first is the reason; the other is only torn down. A failing source must never end as a shorter object.
+      let failure: { error: unknown } | undefined;
+      const fails = (error: unknown) => {
+        failure ??= { error };
+      };
+      const fed = pipeline(body, through, { ...(signal ? { signal } : {}) }).catch(async (error: unknown) => {
+        fails(error);
+        await upload.abort();
+      });
+      const sent = upload.done().catch((error: unknown) => {
+        fails(toAppError(error, place));
+        through.destroy();
+      });
+      await Promise.all([fed, sent]);
+      if (!failure) return;
+      await abortUploads(keyOf(path)).catch(() => undefined); // what stays is swept by the next attempt
+      throw signal?.aborted ? signal.reason : failure.error;
+    },
+    async open(path, signal) {
+      try {
+        const { Body } = await client.send(new sdk.GetObjectCommand({ Bucket, Key: keyOf(path) }), {
+          ...(signal ? { abortSignal: signal } : {}),
+        });
+        if (Body instanceof Readable) return Body;
+        throw new TypeError('the object came without a stream');
+      } catch (error) {
+        if (statusOf(error) === 404) throw missingFile(place, path, error);
+        throw toAppError(error, place);
+      }
+    },
+    stat,
+    async list(folder) {
+      const found: Stored[] = [];
+      for (let token: string | undefined; ; ) {
+        const page = await said(
+          client.send(
+            new sdk.ListObjectsV2Command({
+              Bucket,
+              Prefix: `${keyOf(folder)}/`,
+              ...(token === undefined ? {} : { ContinuationToken: token }),
+            }),
+          ),
+        );
+        for (const { Key, Size } of page.Contents ?? []) if (Key !== undefined) found.push({ path: pathOf(Key), bytes: Size ?? 0 });
+        if (!page.IsTruncated) return found;
+        token = page.NextContinuationToken;
+      }
+    },
+    async remove(path) {
+      await said(client.send(new sdk.DeleteObjectCommand({ Bucket, Key: keyOf(path) })));
+    },
+    sweep: (folder) => abortUploads(`${keyOf(folder)}/`),
+    removeFolder: async () => undefined,
+    free: async () => undefined,
+  };
+}
+
+function statusOf(error: unknown): number | undefined {
+  const meta = typeof error === 'object' && error !== null && '$metadata' in error ? error.$metadata : undefined;
+  const status = typeof meta === 'object' && meta !== null && 'httpStatusCode' in meta ? meta.httpStatusCode : undefined;
+  return typeof status === 'number' ? status : undefined;
+}
+
+function toAppError(error: unknown, place: string): unknown {
+  if (error instanceof AppError) return error;
+  const name = error instanceof Error ? error.name : 'Error';
+  const status = statusOf(error);
+  const details = { name, ...(status === undefined ? {} : { status }) };
+  if (status === 403 || status === 401)
+    return new AppError('STORE_REFUSED', {
+      message: `The store ${place} refuses the access key (${name}).`,
+      fix: 'Give the store the right access key and secret: capstan backups stores add.',
+      details,
+      cause: error,
+    });
+  if (name === 'NoSuchBucket')
+    return new AppError('STORE_MISSING', {
+      message: `The bucket of ${place} does not exist.`,
+      fix: 'Create the bucket, or correct its name.',
+      details,
+      cause: error,
+    });
+  return new AppError('STORE_UNREACHABLE', {
+    message: `The store ${place} did not do what was asked (${name}${status === undefined ? '' : `, ${status}`}).`,
+    fix: 'It is tried again; if it stays so, look at the store.',
+    retry: 'later',
+    applied: 'unknown',
+    details,
+    cause: error,
+  });
+}

@@ -1,0 +1,113 @@
+/** The S3 store against two servers that are not ours to bend: s3rver, and a fake that checks signatures and fails on order. */
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import S3rver from 's3rver';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createS3Store, partSizeFor } from '../../src/effects/backup/stores/s3.ts';
+import type { BackupStore } from '../../src/effects/backup/stores/store.ts';
+import { type FakeS3, startFakeS3 } from '../helpers/fake-s3.ts';
+
+const mib = 1024 * 1024;
+const big = randomBytes(20 * mib);
+const source = (data = big) =>
+  Readable.from(
+    [...Array(Math.ceil(data.length / 65_536)).keys()].map((i) => data.subarray(i * 65_536, (i + 1) * 65_536)),
+    { objectMode: false },
+  );
+const storeAt = (endpoint: string, keys: { accessKeyId: string; secretAccessKey: string }, bucket = 'backups') =>
+  createS3Store({ endpoint, region: 'eu-central-1', bucket, prefix: 'home one', pathStyle: true, ...keys });
+
+let fake: FakeS3;
+let store: BackupStore;
+beforeEach(async () => {
+  fake = await startFakeS3();
+  store = await storeAt(fake.endpoint, fake);
+});
+afterEach(() => fake.close());
+
+let folder: string;
+let rver: InstanceType<typeof S3rver>;
+let rverUrl: string;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'capstan-s3rver-'));
+  rver = new S3rver({
+    address: '127.0.0.1',
+    port: 0,
+    silent: true,
+    directory: folder,
+    configureBuckets: [{ name: 'backups', configs: [] }],
+  });
+  const address = await rver.run();
+  rverUrl = `http://127.0.0.1:${address.port}`;
+});
+afterAll(async () => {
+  await rver.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test('parts grow only where the ten thousand that S3 allows would not do', () => {
+  expect([partSizeFor(undefined), partSizeFor(10 * 1024 * mib), partSizeFor(500 * 1024 * mib)]).toEqual([8 * mib, 8 * mib, 77 * mib]);
+});
+
+test('a stream of unknown length comes back byte for byte from s3rver and from the fake', async () => {
+  const real = await storeAt(rverUrl, { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' });
+  for (const each of [real, store]) {
+    await each.put('b1/db ü.pgp', source(), {});
+    expect((await buffer(await each.open('b1/db ü.pgp'))).equals(big)).toBe(true);
+    expect(await each.stat('b1/db ü.pgp')).toEqual({ path: 'b1/db ü.pgp', bytes: big.length });
+    expect(await each.list('b1')).toEqual([{ path: 'b1/db ü.pgp', bytes: big.length }]);
+    await each.remove('b1/db ü.pgp');
+    expect(await each.stat('b1/db ü.pgp')).toBeUndefined();
+    await expect(each.open('b1/db ü.pgp')).rejects.toMatchObject({ code: 'BACKUP_FILE_MISSING' });
+  }
+});
+
+test('a wrong secret and a missing bucket are told apart, and neither is retried for ever', async () => {
+  const wrong = await storeAt(fake.endpoint, { ...fake, secretAccessKey: 'not it' });
+  await expect(wrong.put('b/x', source(), {})).rejects.toMatchObject({ code: 'STORE_REFUSED', retry: 'never' });
+  const nowhere = await storeAt(fake.endpoint, fake, 'elsewhere');
+  await expect(nowhere.put('b/x', source(), {})).rejects.toMatchObject({ code: 'STORE_MISSING' });
+  expect(fake.objects.size).toBe(0);
+});
+
+test('503 and a dropped part are survived; the object is whole', async () => {
+  fake.trouble({ method: 'PUT', when: /partNumber=2/, times: 1, as: '503' });
+  fake.trouble({ method: 'PUT', when: /partNumber=1/, times: 1, as: 'drop' });
+  await store.put('b/x', source(), {});
+  expect(fake.objects.get('home one/b/x')?.equals(big)).toBe(true);
+  expect(fake.journal.filter((line) => /partNumber=[12]/.test(line)).length).toBe(4);
+});
+
+test('a store that keeps failing leaves neither object nor parts', async () => {
+  fake.trouble({ method: 'PUT', when: /partNumber=2/, times: 100, as: '503' });
+  await expect(store.put('b/x', source(), {})).rejects.toMatchObject({ code: 'STORE_UNREACHABLE', retry: 'later' });
+  expect([fake.objects.size, fake.uploads.size]).toEqual([0, 0]);
+});
+
+test('a source that fails or a stop in the middle leaves neither object nor parts', async () => {
+  async function* failing() {
+    yield big.subarray(0, 12 * mib);
+    throw new Error('the program died');
+  }
+  await expect(store.put('b/x', Readable.from(failing(), { objectMode: false }), {})).rejects.toThrow('the program died');
+  const stop = new AbortController();
+  async function* endless() {
+    for (let i = 0; ; i++) {
+      yield big.subarray(0, 1024 * 1024);
+      if (i === 12) stop.abort(new Error('stopped'));
+    }
+  }
+  await expect(store.put('b/y', Readable.from(endless(), { objectMode: false }), { signal: stop.signal })).rejects.toThrow('stopped');
+  expect([fake.objects.size, fake.uploads.size]).toEqual([0, 0]);
+});
+
+test('what a killed process left of an upload is swept, and nobody else’s', async () => {
+  fake.uploads.set('left', { key: 'home one/b1/db.pgp', parts: new Map() });
+  fake.uploads.set('other', { key: 'home two/b1/db.pgp', parts: new Map() });
+  expect(await store.sweep('b1')).toBe(1);
+  expect([...fake.uploads.keys()]).toEqual(['other']);
+});

@@ -1,0 +1,74 @@
+/** A real Postgres 15 of its own for tests of backups, with Supabase's roles; and why a test that needs a system program cannot run here. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { packageFile } from '../../src/package-root.ts';
+import { findPostgres, reachableBinaries } from '../../src/sandbox/postgres/binaries.ts';
+import { initCluster, startCluster } from '../../src/sandbox/postgres/cluster.ts';
+
+export type TestPostgres = {
+  port: number;
+  password: string;
+  url(database?: string, user?: string, password?: string): string;
+  /** Runs statements as the superuser. */
+  sql(text: string, database?: string): Promise<Record<string, unknown>[]>;
+  stop(): Promise<void>;
+};
+
+export async function startTestPostgres(settings: Record<string, string> = {}): Promise<TestPostgres> {
+  const folder = mkdtempSync(join(tmpdir(), 'capstan-pg-'));
+  execFileSync('chmod', ['755', folder]);
+  const binaries = await reachableBinaries(await findPostgres(['npm', 'system', 'path']), join(folder, 'native'));
+  const password = await initCluster(binaries, join(folder, 'data'));
+  const cluster = await startCluster(binaries, join(folder, 'data'), settings);
+  const url = (database = 'postgres', user = 'supabase_admin', pass = password) =>
+    `postgres://${user}:${encodeURIComponent(pass)}@127.0.0.1:${cluster.port}/${database}`;
+  const sql = async (text: string, database = 'postgres') => {
+    const client = new pg.Client({ connectionString: url(database) });
+    await client.connect();
+    try {
+      const answer = await client.query(text);
+      return (Array.isArray(answer) ? answer.at(-1) : answer).rows as Record<string, unknown>[];
+    } finally {
+      await client.end();
+    }
+  };
+  const blueprint = (name: string) => readFileSync(packageFile('src', 'sandbox', 'blueprint', name), 'utf8');
+  await sql(blueprint('supabase-roles.sql'));
+  await sql(blueprint('supabase-schemas.sql'));
+  return {
+    port: cluster.port,
+    password,
+    url,
+    sql,
+    async stop() {
+      await cluster.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+const packages: Record<string, string> = {
+  pg_dump: 'postgresql-client-15',
+  pg_restore: 'postgresql-client-15',
+  gpg: 'gnupg',
+  zstd: 'zstd',
+};
+
+/** Why tests that need these programs cannot run here; undefined when they can. In CI a missing program is a failure, not a reason. */
+export function whyWithout(...programs: string[]): string | undefined {
+  const missing = programs.filter((program) => {
+    try {
+      execFileSync('/bin/sh', ['-c', 'command -v "$0"', program], { stdio: 'ignore' });
+      return false;
+    } catch {
+      return true;
+    }
+  });
+  if (missing.length === 0) return undefined;
+  const why = `needs ${missing.join(', ')}: apt-get install -y ${missing.map((program) => packages[program] ?? program).join(' ')}`;
+  if (process.env['CI'] === 'true') throw new Error(why);
+  return why;
+}
