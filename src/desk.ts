@@ -9,6 +9,7 @@ import type { WorkflowLike } from './engine/registration.ts';
 import { createWorker, type Worker } from './engine/worker.ts';
 import type { Logger } from './log.ts';
 import type { Scrubber } from './scrub.ts';
+import { type BackupBook, createBackupBook } from './store/backup-book.ts';
 import { createCrypto } from './store/crypto.ts';
 import { type Home, type HomeKey, openKey, prepareHome } from './store/home.ts';
 import { joinWorkers } from './store/ownership.ts';
@@ -30,7 +31,7 @@ export type DeskOptions = {
   workflows: readonly WorkflowLike[];
   contracts: Record<string, ContractLike>;
   /** Called once with what effects may use. */
-  hands: (tools: { vault: Vault; registry: Registry; clock: Clock; rates: Rates }) => Hands;
+  hands: (tools: { vault: Vault; registry: Registry; clock: Clock; rates: Rates; backups: BackupBook }) => Hands;
   toJsonSchema: (schema: SchemaLike) => unknown;
   log: Logger;
   scrubber: Scrubber;
@@ -49,6 +50,7 @@ export type Desk = {
   vault: Vault;
   store: Store;
   rates: Rates;
+  backups: BackupBook;
   tokens: Tokens;
   runAccess: RunAccess;
   /** Leaves the workers and closes the store; stop the worker first. */
@@ -80,7 +82,8 @@ export async function openDesk(options: DeskOptions): Promise<Desk> {
       log.warn({ code: 'LEDGER_WENT_BACK' }, 'the ledger is older than what it has launched: what its runs do next is probed first');
     const store = (options.wrapStore ?? ((inner: Store) => inner))(createStore(connection, waterMark));
     const crypto = createCrypto(key, clock.now);
-    const hands = options.hands({ vault, registry, clock, rates });
+    const backups = createBackupBook(connection, clock.now, home.backups);
+    const hands = options.hands({ vault, registry, clock, rates, backups });
     const catalog = createCatalog({
       workflows: options.workflows,
       contracts: options.contracts,
@@ -112,6 +115,7 @@ export async function openDesk(options: DeskOptions): Promise<Desk> {
       vault,
       store,
       rates,
+      backups,
       tokens: createTokens(connection, clock.now),
       runAccess: createRunAccess(connection),
       close() {

@@ -32,6 +32,26 @@ export type TargetRecord = {
   facts: Record<string, unknown>;
 };
 
+/** A row of the backup index or a key of it, as it is staged; the engine's port has the same shape. */
+export type StagedBackup =
+  | { put: BackupRow }
+  | { forget: string }
+  | { verified: string; at: number }
+  | { key: { keyId: string; version: number; secret: string } };
+
+export type BackupRow = {
+  id: string;
+  target: string;
+  store: string;
+  kind: string;
+  keyId: string;
+  bytes: number;
+  manifestSha256: string;
+  manifest: unknown;
+  madeAt: number;
+  verifiedAt: number | null;
+};
+
 /** All that a handler may touch besides its one outside system (design §9). */
 export type EffectContext = {
   /** `run:entry:invoke`; goes outward where the other side can carry it (E6). */
@@ -59,6 +79,8 @@ export type EffectContext = {
   dokploy(name: string): Promise<DokployConnection>;
   /** A registered target, its secrets as references. Throws TARGET_UNKNOWN. */
   target(name: string): Promise<TargetRecord>;
+  /** Stages a change of the backup index, written in the commit of the outcome. */
+  saveBackup(staged: StagedBackup): void;
   /** Stages a target row, written in the commit of the outcome; local effects only. */
   saveTarget(target: TargetRecord): void;
 };

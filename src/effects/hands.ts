@@ -1,9 +1,14 @@
 /** Gives each handler its context and collects what it stages in our own store (design §9: effects talk to nothing but their `ctx`). */
-import type { DokployConnection, EffectContext, Handler, MayUndo, Probe, TargetRecord } from './handler.ts';
+import type { DokployConnection, EffectContext, Handler, MayUndo, Probe, StagedBackup, TargetRecord } from './handler.ts';
 
 type Secret = { id: string; scope: string; name: string; keyId: string; nonce: Uint8Array; ciphertext: Uint8Array };
 type Artifact = { id: string; role: string; media: string; keyId: string; bytes: number };
-type Writes = { secrets: Secret[]; artifacts: Artifact[]; targets: { name: string; kind: string; tags: string[]; record: unknown }[] };
+type Writes = {
+  secrets: Secret[];
+  artifacts: Artifact[];
+  targets: { name: string; kind: string; tags: string[]; record: unknown }[];
+  backups: StagedBackup[];
+};
 
 export type HandsDeps = {
   /** Contract name to handler; the types of input, before-image and output were checked where it was defined. */
@@ -46,7 +51,7 @@ export function createHands(deps: HandsDeps) {
     },
     bind(contract: string, site: Site): { handler: Bound; staged: () => Writes } {
       const { prepare, run, probe, undo, mayUndo } = handlerOf(contract);
-      const writes: Writes = { secrets: [], artifacts: [], targets: [] };
+      const writes: Writes = { secrets: [], artifacts: [], targets: [], backups: [] };
       const ctx = contextOf(deps, site, writes);
       return {
         staged: () => writes,
@@ -92,6 +97,7 @@ function contextOf(deps: HandsDeps, site: Site, writes: Writes): EffectContext {
     },
     dokploy: deps.dokploy,
     target: deps.target,
+    saveBackup: (staged) => void writes.backups.push(staged),
     saveTarget(target: TargetRecord) {
       const { name, kind, tags, ...record } = target;
       writes.targets.push({ name, kind, tags, record });

@@ -141,8 +141,26 @@ export type StagedSecret = { id: string; scope: string; name: string; keyId: str
 export type StagedArtifact = { id: string; role: string; media: string; keyId: string; bytes: number };
 export type StagedTarget = { name: string; kind: string; tags: string[]; record: unknown };
 
+/** One row of the backup index; `manifest` is the one that lies with the backup. */
+export type BackupRow = {
+  id: string;
+  target: string;
+  store: string;
+  kind: string;
+  keyId: string;
+  bytes: number;
+  manifestSha256: string;
+  manifest: unknown;
+  /** When it was made, and when it was last found whole; ms. */
+  madeAt: number;
+  verifiedAt: number | null;
+};
+/** A passphrase that backups are encrypted with; the highest version is used, the older ones still open what they wrote. */
+export type BackupKeyRow = { keyId: string; version: number; secret: string };
+export type StagedBackup = { put: BackupRow } | { forget: string } | { verified: string; at: number } | { key: BackupKeyRow };
+
 /** Writes to our own store that belong to the commit of an outcome (E2 local, S3). */
-export type LocalWrites = { secrets: StagedSecret[]; artifacts: StagedArtifact[]; targets: StagedTarget[] };
+export type LocalWrites = { secrets: StagedSecret[]; artifacts: StagedArtifact[]; targets: StagedTarget[]; backups?: StagedBackup[] };
 
 export type NewEffect = Pick<EffectRow, 'key' | 'kind' | 'undoOf' | 'entrySeq' | 'invokeId' | 'contract' | 'input'> & {
   /** Names that exclude other runs; all of a run's open ones are taken together, before the first is claimed (E10). */

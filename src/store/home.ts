@@ -29,6 +29,8 @@ export type Home = {
   database: string;
   workers: string;
   artifacts: string;
+  /** The backup store `local`. */
+  backups: string;
   /** Answers too large for a door (store/exports.ts). */
   exports: string;
   wake: string;
@@ -54,6 +56,7 @@ export function prepareHome(folder: string): Home {
     database: join(folder, 'capstan.db'),
     workers: join(folder, 'workers'),
     artifacts: join(folder, 'artifacts'),
+    backups: join(folder, 'backups'),
     exports: join(folder, 'exports'),
     wake: join(folder, 'wake'),
     waterMark: join(folder, 'launches'),

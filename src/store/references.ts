@@ -5,7 +5,7 @@
 import { setImmediate as pause } from 'node:timers/promises';
 import { eq } from 'drizzle-orm';
 import type { Connection } from './sqlite/database.ts';
-import { dokploys, runs, targets } from './sqlite/schema.ts';
+import { backupKeys, backupStores, dokploys, runs, targets } from './sqlite/schema.ts';
 
 const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const pageRows = 200;
@@ -29,7 +29,7 @@ export type ReferenceDeps = {
 /** Every id that a target or dokploy names. */
 export function namedByTargets({ read }: Connection): Promise<Set<string>> {
   return read((db) => {
-    const rows = [...db.select().from(targets).all(), ...db.select().from(dokploys).all()];
+    const rows = [targets, dokploys, backupKeys, backupStores].flatMap((table) => db.select().from(table).all() as unknown[]); // rows of any shape, read as text
     return idsIn(JSON.stringify(rows));
   });
 }

@@ -1,17 +1,18 @@
 /** An effect's context over plain maps, for driving handlers without engine or store. */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { DokployConnection, EffectContext, TargetRecord } from '../../src/effects/handler.ts';
+import type { DokployConnection, EffectContext, StagedBackup, TargetRecord } from '../../src/effects/handler.ts';
 
 export type Bench = {
   secrets: Map<string, string>;
   artifacts: Map<string, string>;
   targets: TargetRecord[];
   progress: string[];
+  backups: StagedBackup[];
   contextFor(key: string, signal?: AbortSignal): EffectContext;
 };
 
 export function createBench(connection: DokployConnection): Bench {
-  const bench: Bench = { secrets: new Map(), artifacts: new Map(), targets: [], progress: [], contextFor };
+  const bench: Bench = { secrets: new Map(), artifacts: new Map(), targets: [], progress: [], backups: [], contextFor };
   const read = (map: Map<string, string>, reference: string) => {
     const value = map.get(reference);
     if (value === undefined) throw new Error(`nothing is kept under ${reference}`);
@@ -49,6 +50,7 @@ export function createBench(connection: DokployConnection): Bench {
         if (!found) throw new Error(`no target ${name}`);
         return found;
       },
+      saveBackup: (staged) => void bench.backups.push(staged),
       saveTarget: (target) => void bench.targets.push(target),
     };
   }

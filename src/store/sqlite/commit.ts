@@ -3,13 +3,26 @@
  * Runs inside BEGIN IMMEDIATE; a conflict throws out of the transaction and becomes the answer.
  */
 import { and, eq, gt, inArray, isNull, sql } from 'drizzle-orm';
-import type { Change, Closing, Committed, Conflict, EffectRow, LocalWrites, NewEffect } from '../../engine/ports.ts';
+import type { Change, Closing, Committed, Conflict, EffectRow, LocalWrites, NewEffect, StagedBackup } from '../../engine/ports.ts';
 import type { Db } from './database.ts';
 import { treeIds } from './family.ts';
 import { takeLocks } from './locks.ts';
 import { jsonText, type Queries } from './queries.ts';
 import { openStatuses, toEffect } from './rows.ts';
-import { approvals, artifacts, checkpoints, effects, locks, requests, runs, secrets, targets, timers } from './schema.ts';
+import {
+  approvals,
+  artifacts,
+  backupKeys,
+  backups,
+  checkpoints,
+  effects,
+  locks,
+  requests,
+  runs,
+  secrets,
+  targets,
+  timers,
+} from './schema.ts';
 
 class ConflictError extends Error {
   readonly conflict: Conflict;
@@ -250,6 +263,24 @@ function keepWrites(db: Db, writes: LocalWrites, runId: string, seq: number, at:
       .values({ ...target, createdAt: at })
       .onConflictDoUpdate({ target: targets.name, set: target })
       .run();
+  for (const staged of writes.backups ?? []) keepBackup(db, staged, runId, at);
+}
+
+/** Of two runs that made the first key at once, the first one's stays: its number is taken. */
+function keepBackup(db: Db, staged: StagedBackup, runId: string, at: number): void {
+  if ('put' in staged) {
+    const row = { ...staged.put, runId };
+    db.insert(backups).values(row).onConflictDoUpdate({ target: backups.id, set: row }).run();
+  } else if ('forget' in staged) {
+    db.delete(backups).where(eq(backups.id, staged.forget)).run();
+  } else if ('verified' in staged) {
+    db.update(backups).set({ verifiedAt: staged.at }).where(eq(backups.id, staged.verified)).run();
+  } else {
+    db.insert(backupKeys)
+      .values({ ...staged.key, createdAt: at })
+      .onConflictDoNothing()
+      .run();
+  }
 }
 
 /** B3, S5: what lies between is void; secrets are retired, never deleted. */

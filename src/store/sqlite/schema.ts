@@ -1,6 +1,6 @@
 /** The ledger's tables (design §3). Times are integers in ms; JSON columns are text. Columns that later issues fill are here from migration 0 on. */
 import { sql } from 'drizzle-orm';
-import { blob, index, integer, primaryKey, real, sqliteTable, text } from 'drizzle-orm/sqlite-core';
+import { blob, index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
 import type {
   ApprovalLevel,
   ApprovalRow,
@@ -309,3 +309,59 @@ export const runShares = sqliteTable(
   },
   (t) => [primaryKey({ columns: [t.runId, t.principal] })],
 );
+
+/** Where backups lie, by name; `record` holds the place, its secrets as references. */
+export const backupStores = sqliteTable('backup_stores', {
+  name: text('name').primaryKey(),
+  record: json<unknown>('record').notNull(),
+  createdAt: integer('created_at').notNull(),
+});
+
+/** Passphrases of backups, each by its number; the secret is a reference. Confirmed: a person has shown the recovery sheet. */
+export const backupKeys = sqliteTable(
+  'backup_keys',
+  {
+    keyId: text('key_id').primaryKey(),
+    version: integer('version').notNull(),
+    secret: text('secret').notNull(),
+    confirmedAt: integer('confirmed_at'),
+    createdAt: integer('created_at').notNull(),
+  },
+  (t) => [uniqueIndex('backup_keys_version').on(t.version)],
+);
+
+/** Public keys that open every backup from now on. */
+export const backupRecipients = sqliteTable('backup_recipients', {
+  fingerprint: text('fingerprint').primaryKey(),
+  user: text('user').notNull(),
+  armored: text('armored').notNull(),
+  createdAt: integer('created_at').notNull(),
+});
+
+/** The index of backups; it belongs to the target, not to a run (design §4). */
+export const backups = sqliteTable(
+  'backups',
+  {
+    id: text('id').primaryKey(),
+    target: text('target').notNull(),
+    store: text('store').notNull(),
+    kind: text('kind').notNull(),
+    keyId: text('key_id').notNull(),
+    bytes: integer('bytes').notNull(),
+    manifestSha256: text('manifest_sha256').notNull(),
+    manifest: json<unknown>('manifest').notNull(),
+    runId: text('run_id'),
+    madeAt: integer('made_at').notNull(),
+    verifiedAt: integer('verified_at'),
+  },
+  (t) => [index('backups_target').on(t.target, t.madeAt)],
+);
+
+/** Backups that a worker starts by the clock; `dueAt` moves on in the commit that takes one. */
+export const backupSchedules = sqliteTable('backup_schedules', {
+  name: text('name').primaryKey(),
+  record: json<unknown>('record').notNull(),
+  dueAt: integer('due_at').notNull(),
+  last: json<unknown>('last'),
+  createdAt: integer('created_at').notNull(),
+});
