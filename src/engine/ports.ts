@@ -218,7 +218,9 @@ export type Change = {
 };
 
 export type Conflict = 'version' | 'token' | 'timer' | 'approval' | 'request' | 'exists';
-export type Committed = { ok: true; version: number; claimed: EffectRow[] } | { ok: false; conflict: Conflict; runId: string };
+export type Committed =
+  /** `goesOn`: all that this step opened was claimed by its committer, so nobody else has anything to do for it. */
+  { ok: true; version: number; claimed: EffectRow[]; goesOn: boolean } | { ok: false; conflict: Conflict; runId: string };
 
 export type RequestRow = { principal: string; key: string; payloadHash: string; runId: string; seq: number };
 
@@ -226,10 +228,14 @@ export type RequestRow = { principal: string; key: string; payloadHash: string; 
 export type RunFilter = { workflow?: string | undefined; limit: number; before?: string | undefined };
 export type OpenCounts = { open: number; draining: number; attentionCount: number };
 export type RunSummary = Omit<RunRow, 'snapshot'> & OpenCounts;
+/** As much of a run as tells whether somebody who waits must look again. */
+export type RunGlance = Pick<RunRow, 'version' | 'phase' | 'held' | 'attention'> & OpenCounts & { progressAt: number | null };
 
 export interface Store {
   registerDefinition(row: { workflow: string; hash: string; config: unknown; revision: number }): Promise<void>;
   load(runId: string): Promise<{ run: RunRow; open: EffectRow[]; timers: TimerRow[] } | undefined>;
+  /** Cheap enough to be asked at every wake; undefined for a run that is not there. */
+  glance(runId: string): Promise<RunGlance | undefined>;
   /** A run id, or a unique prefix of at least 6 characters of it, or a run's name. */
   findRun(reference: string): Promise<string[]>;
   commit(change: Change): Promise<Committed>;
@@ -278,7 +284,7 @@ export interface Store {
   /** Runs that roll back and have nothing open: their next rollback step is due. */
   rollbacksDue(): Promise<string[]>;
   /** Earliest instant at which something becomes due for a process that has these definitions. */
-  nextDue(definitions?: string[]): Promise<number | undefined>;
+  nextDue(definitions?: string[], options?: { timersOnly: boolean }): Promise<number | undefined>;
   runs(filter: RunFilter): Promise<RunSummary[]>;
   openCount(): Promise<number>;
   /** Which other runs hold locks that an open effect of this run waits for (E10). */
@@ -334,10 +340,10 @@ export interface Clock {
 
 /** Wakes between processes (D4). */
 export interface Wakes {
-  /** After a commit that others care about; in this process the run is known. */
-  touch(runId: string): void;
+  /** After a commit that others care about. `goesOn`: the run is carried on in this process and leaves nothing to do for anybody else. */
+  touch(runId: string, goesOn?: boolean): void;
   /** The listener gets the run, or undefined when another process (or its echo) woke us. */
-  subscribe(listener: (runId: string | undefined) => void): () => void;
+  subscribe(listener: (runId: string | undefined, goesOn: boolean) => void): () => void;
 }
 
 /** Ownership by an operating-system lock (E4). */

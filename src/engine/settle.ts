@@ -29,7 +29,7 @@ export async function settleEffect(deps: SettleDeps, row: EffectRow, token: stri
     ...(settlement.error === undefined ? {} : { error: settlement.error }),
     ...(settlement.writes === undefined ? {} : { writes: settlement.writes }),
   };
-  await untilCommitted(deps, async () => {
+  const committed = await untilCommitted(deps, async () => {
     const loaded = await deps.store.load(row.runId);
     const now = loaded?.open.find((each) => each.key === row.key);
     if (!now || !loaded || now.token !== token) return undefined;
@@ -39,7 +39,7 @@ export async function settleEffect(deps: SettleDeps, row: EffectRow, token: stri
     if (now.status !== 'running' || run.phase !== 'active' || settlement.status === 'cancelled') return drained(deps, run, base);
     return outcomeChange(deps, run, row, close, settlement);
   });
-  deps.wakes.touch(row.runId);
+  deps.wakes.touch(row.runId, committed?.ok === true && committed.goesOn);
 }
 
 /** Closing without an event; a resting run may get the checkpoint that waited for this (T2). */
@@ -58,7 +58,7 @@ function drained(deps: SettleDeps, run: RunRow, base: Change): Change {
 
 /** Fires one due timer; a timer whose row is gone, or whose event is no longer accepted, ends in silence (T1). */
 export async function fireTimer(deps: SettleDeps, timer: TimerRow): Promise<void> {
-  await untilCommitted(deps, async () => {
+  const committed = await untilCommitted(deps, async () => {
     const loaded = await deps.store.load(timer.runId);
     const still = loaded?.timers.find((row) => row.timerId === timer.timerId && row.armedSeq === timer.armedSeq);
     if (!loaded || !still || loaded.run.phase !== 'active') return undefined;
@@ -75,7 +75,7 @@ export async function fireTimer(deps: SettleDeps, timer: TimerRow): Promise<void
       return { runId: run.id, expect: run.version, at, fired, event: { ...cause, delivered: false }, run: { attention: toRecord(error) } };
     }
   });
-  deps.wakes.touch(timer.runId);
+  deps.wakes.touch(timer.runId, committed?.ok === true && committed.goesOn);
 }
 
 /** Outcomes and timers retry a version conflict without limit, with jitter (C3); any other conflict means it is no longer ours. */

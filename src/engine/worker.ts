@@ -38,6 +38,8 @@ export function createWorker(deps: WorkerDeps): Worker {
   let loop: Promise<void> | undefined;
   let unsubscribe: (() => void) | undefined;
   let lastTakeOver = Number.NEGATIVE_INFINITY;
+  /** More may be due than had a slot here: each slot that becomes free is a reason to look again. */
+  let starved = false;
 
   let reserved = 0;
   const slotsHere: Slots = {
@@ -62,7 +64,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     if (shutdown.signal.aborted) own.abort('shutdown');
     const done = attempt(attempts, row, own.signal).finally(() => {
       inFlight.delete(row.key);
-      ringSoon();
+      if (starved) ringSoon();
     });
     inFlight.set(row.key, { done, stop: () => own.abort('shutdown') });
   };
@@ -98,7 +100,8 @@ export function createWorker(deps: WorkerDeps): Worker {
     await fireDue();
     await rollbacks();
     const free = slots - inFlight.size - reserved;
-    if (free <= 0 || shutdown.signal.aborted) return 0;
+    starved = free <= 0;
+    if (starved || shutdown.signal.aborted) return 0;
     const rows = await store.claimDue({
       worker: ownership.id,
       now: clock.now(),
@@ -107,6 +110,7 @@ export function createWorker(deps: WorkerDeps): Worker {
       definitions: hashes(),
       token: crypto.newToken,
     });
+    starved = rows.length === free;
     for (const row of rows) launch(row);
     return rows.length;
   };
@@ -125,7 +129,8 @@ export function createWorker(deps: WorkerDeps): Worker {
   };
 
   const sleep = async (): Promise<void> => {
-    const next = await store.nextDue(hashes()).catch(() => undefined);
+    // Without a free slot only timers matter; the end of an attempt rings.
+    const next = await store.nextDue(hashes(), { timersOnly: starved }).catch(() => undefined);
     // What is due but was not claimed belongs to a held run or another version: look again, but not at once.
     const due = next === undefined ? maxSleepMs : Math.max(idleMs, next - clock.now());
     await bell.wait(Math.min(due, pollMs, maxSleepMs));
@@ -147,7 +152,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   return {
     start() {
       if (loop) return;
-      unsubscribe = wakes.subscribe(ringSoon);
+      unsubscribe = wakes.subscribe((_run, goesOn) => goesOn || ringSoon());
       deps.dispatch.attach(slotsHere);
       loop = run();
     },

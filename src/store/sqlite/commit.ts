@@ -16,7 +16,6 @@ import {
   backups,
   checkpoints,
   effects,
-  locks,
   requests,
   runs,
   secrets,
@@ -42,50 +41,50 @@ export function toConflict(error: unknown): Committed {
 
 export function applyChange(db: Db, q: Queries, change: Change): Committed {
   const { runId, at } = change;
-  const version = change.expect === 'new' ? insertRun(db, change) : expectVersion(q, change);
+  const { version, held } = change.expect === 'new' ? insertRun(db, change) : expectVersion(q, change);
   const seq = change.event ? (change.expect === 'new' ? 1 : version + 1) : version;
   if (change.request) keepRequest(db, change, seq);
   if (change.consume) consume(db, change.consume.approvalId, runId, seq);
   if (change.close) close(db, q, change.close, runId, at, seq);
   if (change.undone?.length)
     db.update(effects).set({ status: 'undone', outside: 'undone' }).where(inArray(effects.key, change.undone)).run();
-  if (change.stop) stop(db, runId, change.stop, at);
+  if (change.stop?.length && openCount(q, runId) > 0) stop(db, runId, change.stop, at);
   if (change.dropUndo)
     db.update(effects)
       .set({ status: 'cancelled', worker: null, token: null, attention: null, settledAt: at })
       .where(and(eq(effects.runId, runId), eq(effects.kind, 'undo'), inArray(effects.status, openStatuses)))
       .run();
-  openAll(db, q, change.open ?? [], runId, at);
-  changeTimers(db, change, seq);
+  const claimed = openAll(db, q, change.open ?? [], { runId, held, at });
+  changeTimers(db, q, change, seq);
   if (change.event) addEvent(q, change.event, runId, seq, at, change.run?.state ?? stateOf(db, runId));
   if (change.run || change.event) updateRun(db, q, change, seq);
   if (change.writes) keepWrites(db, change.writes, runId, seq, at);
   if (change.voidAfter !== undefined) voidAfter(db, runId, change.voidAfter, at);
-  const openLeft = q.openCount.get({ runId })?.n ?? 0;
+  const openLeft = openCount(q, runId);
   if (change.checkpoint && openLeft === 0) keepCheckpoint(db, change.checkpoint, runId, seq, at);
   for (const other of change.also ?? []) applyChange(db, q, other);
-  if (change.releases && openLeft === 0) db.delete(locks).where(eq(locks.runId, runId)).run();
-  return { ok: true, version: seq, claimed: claimedRows(q, change) };
+  if (change.releases && openLeft === 0) q.freeLocks.run({ runId });
+  const goesOn = claimed.length > 0 && claimed.length === change.open?.length && change.also === undefined;
+  return { ok: true, version: seq, claimed, goesOn };
 }
 
 /** Hold stops claiming at once (B5); what another run excludes waits as a clean intent (E10). */
-function openAll(db: Db, q: Queries, rows: NewEffect[], runId: string, at: number): void {
-  if (rows.length === 0) return;
+function openAll(db: Db, q: Queries, rows: NewEffect[], run: { runId: string; held: boolean; at: number }): EffectRow[] {
+  const { runId, held, at } = run;
   for (const row of rows) open(q, row, runId, at);
   const wanted = rows.filter((row) => row.claim);
-  if (wanted.length === 0 || q.version.get({ runId })?.held !== false || !takeLocks(db, q, runId, at)) return;
-  for (const { key, claim } of wanted) if (claim) q.claim.get({ key, ...claim, now: at });
+  if (wanted.length === 0 || held) return [];
+  // Only what waits together with these could name a lock when they name none.
+  const lockless = rows.every((row) => !row.locks?.length) && openCount(q, runId) === rows.length;
+  if (!lockless && !takeLocks(db, q, runId, at)) return [];
+  return wanted.map(({ key, claim }) => toEffect(q.claim.one({ key, ...claim, now: at }))).filter((row) => row.status === 'running');
 }
 
-function claimedRows(q: Queries, change: Change): EffectRow[] {
-  const keys = change.open?.filter((row) => row.claim).map((row) => row.key) ?? [];
-  return keys.flatMap((key) => {
-    const row = q.effect.get({ key });
-    return row?.status === 'running' ? [toEffect(row)] : [];
-  });
+function openCount(q: Queries, runId: string): number {
+  return q.openCount.get({ runId })?.n ?? 0;
 }
 
-function insertRun(db: Db, change: Change): number {
+function insertRun(db: Db, change: Change): { version: number; held: boolean } {
   const { create, run, runId, at } = change;
   if (!create) throw new TypeError('a new run without create');
   db.insert(runs)
@@ -100,7 +99,7 @@ function insertRun(db: Db, change: Change): number {
       updatedAt: at,
     })
     .run();
-  return 1;
+  return { version: 1, held: false };
 }
 
 function addEvent(q: Queries, event: NonNullable<Change['event']>, runId: string, seq: number, at: number, state: string): void {
@@ -133,10 +132,10 @@ function updateRun(db: Db, q: Queries, change: Change, seq: number): void {
     .run();
 }
 
-function expectVersion(q: Queries, change: Change): number {
+function expectVersion(q: Queries, change: Change): { version: number; held: boolean } {
   const found = q.version.get({ runId: change.runId });
   if (!found || found.version !== change.expect) throw new ConflictError('version', change.runId);
-  return found.version;
+  return found;
 }
 
 function keepRequest(db: Db, change: Change, seq: number): void {
@@ -161,7 +160,7 @@ function consume(db: Db, id: string, runId: string, seq: number): void {
 
 /** Fenced by the token; an empty token means a row that nobody owns (a person's word, B6). */
 function close(db: Db, q: Queries, closing: Closing, runId: string, at: number, seq: number): void {
-  const { settled } = q.nextSettled.get({ runId });
+  const { settled } = q.nextSettled.one({ runId });
   const { key, status, outside } = closing;
   const done = q.close.run({
     key,
@@ -179,7 +178,6 @@ function close(db: Db, q: Queries, closing: Closing, runId: string, at: number, 
 
 /** Clean intents end at once; what may be outside is drained by a probe; what runs is asked to stop (C1, E7, B2a). */
 function stop(db: Db, runId: string, what: string[] | '*', at: number): void {
-  if (what.length === 0) return;
   const which = and(
     eq(effects.runId, runId),
     eq(effects.kind, 'do'),
@@ -212,7 +210,7 @@ function open(q: Queries, row: NewEffect, runId: string, at: number): void {
   });
 }
 
-function changeTimers(db: Db, change: Change, seq: number): void {
+function changeTimers(db: Db, q: Queries, change: Change, seq: number): void {
   const { runId } = change;
   if (change.fired) {
     const gone = db
@@ -221,7 +219,7 @@ function changeTimers(db: Db, change: Change, seq: number): void {
       .run();
     if (gone.changes === 0) throw new ConflictError('timer', runId);
   }
-  if (change.disarm === '*') db.delete(timers).where(eq(timers.runId, runId)).run();
+  if (change.disarm === '*') q.disarmAll.run({ runId });
   else if (change.disarm?.length)
     db.delete(timers)
       .where(and(eq(timers.runId, runId), inArray(timers.timerId, change.disarm)))

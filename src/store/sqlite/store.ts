@@ -10,8 +10,9 @@ import { effectColumns, openStatuses, toEffect } from './rows.ts';
 import { approvals, attempts, audit, definitions, effects, events, meta, requests, runs } from './schema.ts';
 
 /** The ledger in SQLite (engine.md C, E, T). All writes are short IMMEDIATE transactions. */
-export function createStore({ db: own, read, write }: Connection, waterMark: WaterMark): Store {
-  const q = prepareQueries(own);
+export function createStore(connection: Connection, waterMark: WaterMark): Store {
+  const { read, write } = connection;
+  const q = prepareQueries(connection);
   return {
     async registerDefinition(row) {
       await write((db) =>
@@ -27,6 +28,7 @@ export function createStore({ db: own, read, write }: Connection, waterMark: Wat
         const run = q.run.get({ runId });
         return run && { run: run satisfies RunRow, open: q.open.all({ runId }).map(toEffect), timers: q.timers.all({ runId }) };
       }),
+    glance: (runId) => read(() => q.glance.get({ runId })),
     findRun: (reference) =>
       read((db) => {
         const exact = db.select({ id: runs.id }).from(runs).where(eq(runs.id, reference)).all();
@@ -58,7 +60,7 @@ export function createStore({ db: own, read, write }: Connection, waterMark: Wat
       const claim = (db: Db) =>
         due()
           .filter(({ runId }) => takeLocks(db, q, runId, now))
-          .map(({ key }) => toEffect(q.claim.get({ key, worker, now, token: token() })));
+          .map(({ key }) => toEffect(q.claim.one({ key, worker, now, token: token() })));
       return write(claim);
     },
     async launch(key, token, at, { count, before }) {
@@ -166,10 +168,11 @@ export function createStore({ db: own, read, write }: Connection, waterMark: Wat
     checkpoints: (runId) => read(() => q.checkpoints.all({ runId })),
     dueTimers: (now, limit, definitions) => read(() => q.dueTimers.all({ now, limit, hashes: JSON.stringify(definitions) })),
     rollbacksDue: () => read(() => q.rollbacksDue.all().map((row) => row.id)),
-    nextDue: (definitions) =>
+    nextDue: (definitions, options) =>
       read(() => {
         const hashes = definitions === undefined ? null : JSON.stringify(definitions);
-        const both = [q.nextEffect.get()?.at, q.nextTimer.get({ hashes })?.at].filter((at) => at !== null && at !== undefined);
+        const effect = options?.timersOnly ? undefined : q.nextEffect.get()?.at;
+        const both = [effect, q.nextTimer.get({ hashes })?.at].filter((at) => at !== null && at !== undefined);
         return both.length === 0 ? undefined : Math.min(...both);
       }),
     runs: ({ workflow, limit, before }) =>
