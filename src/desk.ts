@@ -25,6 +25,7 @@ import { createTokens, type Tokens } from './store/tokens.ts';
 import { createVault } from './store/vault.ts';
 import { createWakes } from './store/wakes.ts';
 import { openWaterMark } from './store/water-mark.ts';
+import { watchPresence } from './store/working.ts';
 
 export type DeskOptions = {
   home: string;
@@ -62,8 +63,8 @@ export async function openDesk(options: DeskOptions): Promise<Desk> {
   const { log, scrubber, clock = systemClock } = options;
   const home = prepareHome(options.home);
   const version = await migrate(home.database, home.migrationLock);
-  let onUpgraded: () => void = () => undefined;
-  const connection = openDatabase(home.database, version, () => onUpgraded());
+  let onLeft: () => void = () => undefined;
+  const connection = openDatabase(home.database, version, () => onLeft());
   try {
     const key = await agreeOnKey(connection, home);
     const vault = createVault({
@@ -102,10 +103,11 @@ export async function openDesk(options: DeskOptions): Promise<Desk> {
     const wakes = createWakes(home.wake, clock.now);
     const ownership = joinWorkers(home.workers);
     const dispatch = createDispatch({ store, catalog, clock, crypto, log });
-    const deps = { store, dispatch, vault, hands, catalog, clock, crypto, log, wakes, ownership };
+    const presence = watchPresence(home, clock.now);
+    const deps = { store, dispatch, vault, hands, catalog, clock, crypto, log, wakes, ownership, presence };
     const worker = createWorker(deps);
-    // What we own here we can never write down again: whoever has the newer version takes it over (D3, E4).
-    onUpgraded = () => void worker.stop(1_500).then(() => ownership.leave());
+    // What we own here we can never write down again: whoever has the newer version, or the file that is there now, takes it over (D3, E4).
+    onLeft = () => void worker.stop(1_500).then(() => ownership.leave());
     return {
       home,
       engine: createEngine(deps),

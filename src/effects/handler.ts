@@ -57,6 +57,8 @@ export type EffectContext = {
   /** `run:entry:invoke`; goes outward where the other side can carry it (E6). */
   key: string;
   runId: string;
+  /** Of the run and its whole family; for logs here and outside (L3). */
+  traceId: string;
   attempt: number;
   /** Fires on stop, deadline and shutdown (E5). */
   signal: AbortSignal;

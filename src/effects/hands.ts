@@ -25,7 +25,14 @@ export type HandsDeps = {
   target: (name: string) => Promise<TargetRecord>;
 };
 
-type Site = { key: string; runId: string; attempt: number; signal: AbortSignal; progress(say: string, percent?: number): void };
+type Site = {
+  key: string;
+  runId: string;
+  traceId: string;
+  attempt: number;
+  signal: AbortSignal;
+  progress(say: string, percent?: number): void;
+};
 
 type Bound = {
   prepare?: (input: unknown) => Promise<unknown>;
@@ -71,6 +78,7 @@ function contextOf(deps: HandsDeps, site: Site, writes: Writes): EffectContext {
   return {
     key: site.key,
     runId: site.runId,
+    traceId: site.traceId,
     attempt: site.attempt,
     signal: site.signal,
     now: deps.now,

@@ -8,6 +8,7 @@ import { AppError, type ErrorRecord, toRecord } from '../errors.ts';
 import type { Catalog } from './catalog.ts';
 import { cancelChild } from './children.ts';
 import { afterError, afterProbe, afterUndoProbe, type Decision, isMutating, needsProbe, type Situation, timeoutOf } from './decide.ts';
+import { placeOf } from './place.ts';
 import type { BoundHandler, Clock, ContractLike, EffectRow, Hands, LocalWrites, Log, Outside, ProbeAnswer, Store, Vault } from './ports.ts';
 import { type Pulse, startPulse } from './pulse.ts';
 import type { Settlement } from './settle.ts';
@@ -40,13 +41,16 @@ export async function attempt(deps: AttemptDeps, row: EffectRow, shutdown: Abort
   const { handler, staged } = deps.hands.bind(row.contract, {
     key: row.kind === 'undo' ? (row.undoOf ?? row.key) : row.key,
     runId: row.runId,
+    traceId: row.traceId,
     attempt: row.attempt,
     signal: pulse.signal,
     progress: pulse.progress,
   });
   const call: Call = { row, token, contract, handler, staged, pulse };
+  deps.log.debug({ ...placeOf(row), contract: row.contract, attempt: row.attempt }, 'an effect is taken up');
   try {
     const decision = await decide(deps, call);
+    deps.log.debug({ ...placeOf(row), decision: decision.do }, 'an effect has its answer');
     await writtenDown(deps, call, decision, shutdown);
   } finally {
     pulse.end();
@@ -70,7 +74,7 @@ async function attemptChild(deps: AttemptDeps, row: EffectRow, contract: Contrac
     if (child.open === 0) return await deps.settle(row, token, { status: 'cancelled', outside: child.outside });
     await deps.store.release(row.key, token, { notBefore: deps.clock.now() + childMs });
   } catch (error) {
-    deps.log.error({ effect: row.key, error: toRecord(error) }, 'a child run could not be let go of');
+    deps.log.error({ ...placeOf(row), error: toRecord(error) }, 'a child run could not be let go of');
     await deps.store.release(row.key, token, { notBefore: deps.clock.now() + unwrittenMs }).catch(() => false);
   }
 }
@@ -83,7 +87,7 @@ async function decide(deps: AttemptDeps, call: Call): Promise<Decision> {
   try {
     return row.kind === 'undo' ? await attemptUndo(deps, call) : await attemptDo(deps, call);
   } catch (error) {
-    deps.log.error({ effect: row.key, error: toRecord(error) }, 'an attempt ended in our own fault');
+    deps.log.error({ ...placeOf(row), error: toRecord(error) }, 'an attempt ended in our own fault');
     const outside: Outside = pulse.launchedAt() !== null && isMutating(contract) ? 'maybe' : row.outside;
     return { do: 'again', notBefore: deps.clock.now() + unwrittenMs, outside };
   }
@@ -98,7 +102,7 @@ async function writtenDown(deps: AttemptDeps, call: Call, decision: Decision, sh
       return await carryOut(deps, call, decision);
     } catch (error) {
       const record = toRecord(error);
-      deps.log.error({ effect: call.row.key, error: record }, 'an answer could not be written down');
+      deps.log.error({ ...placeOf(call.row), error: record }, 'an answer could not be written down');
       if (shutdown.aborted) return;
       if (record.retry !== 'later') return askInstead(deps, call, record);
       await deps.clock.wait(unwrittenMs, shutdown);
@@ -112,7 +116,7 @@ async function askInstead(deps: AttemptDeps, { row, token, contract, pulse }: Ca
   try {
     await deps.store.release(row.key, token, { attention: { ...record, retry: 'ask' }, error: record, outside });
   } catch (error) {
-    deps.log.error({ effect: row.key, error: toRecord(error) }, 'not even the fault could be written down');
+    deps.log.error({ ...placeOf(row), error: toRecord(error) }, 'not even the fault could be written down');
   }
 }
 

@@ -14,6 +14,8 @@ import type { WorkflowLike } from './registration.ts';
 export const maxDepth = 4;
 
 type Deps = { store: Store; catalog: Catalog; crypto: Crypto; clock: Clock };
+/** Its name leads the child's name, and its trace goes on in the child (L3). */
+type Parent = Pick<RunRow, 'name' | 'traceId'>;
 
 /** Faults of the calls between workflows: an unknown child, a cycle, a chain deeper than four. */
 export function childFaults(workflows: readonly WorkflowLike[], contracts: Record<string, ContractLike>): string[] {
@@ -37,19 +39,19 @@ function childrenOf(workflow: WorkflowLike, contracts: Record<string, ContractLi
 }
 
 /** The change with a child run for each opened effect that is one; an effect whose input is not right stays an ordinary, failing one. */
-export function withChildren(deps: Deps, change: Change, parentName: string): Change {
+export function withChildren(deps: Deps, change: Change, parent: Parent): Change {
   const also: Change[] = [];
   const open = change.open?.map((row): NewEffect => {
     const contract = row.kind === 'do' ? deps.catalog.contract(row.contract) : undefined;
     if (!contract?.child || !contract.input.safeParse(row.input).success) return row;
-    also.push(childOf(deps, change, row, contract.child, parentName));
+    also.push(childOf(deps, change, row, contract.child, parent));
     return { ...row, child: true };
   });
   if (also.length === 0 || !open) return change;
-  return { ...change, open, also: also.map((child) => withChildren(deps, child, child.create?.name ?? '')) };
+  return { ...change, open, also: also.map((child) => (child.create ? withChildren(deps, child, child.create) : child)) };
 }
 
-function childOf(deps: Deps, change: Change, row: NewEffect, workflow: string, parentName: string): Change {
+function childOf(deps: Deps, change: Change, row: NewEffect, workflow: string, parent: Parent): Change {
   const definition = deps.catalog.workflow(workflow);
   const input = definition.input.safeParse(row.input);
   if (!input.success) throw new TypeError(`the input contract of ${row.contract} lets through what ${workflow} refuses`);
@@ -66,9 +68,9 @@ function childOf(deps: Deps, change: Change, row: NewEffect, workflow: string, p
   const create = {
     workflow: definition.name,
     definitionHash: definition.hash,
-    name: `${parentName}/${row.invokeId}`,
+    name: `${parent.name}/${row.invokeId}`,
     principal: 'capstan',
-    traceId: deps.crypto.newToken(),
+    traceId: parent.traceId,
     parentId: change.runId,
     parentKey: row.key,
   };

@@ -16,6 +16,8 @@ export type Slots = {
 export type Dispatch = {
   attach(slots: Slots): void;
   detach(): void;
+  /** True while this process carries out work. */
+  works(): boolean;
   /** Commits; what the change opens is claimed here, unless the run is held, and begun after the commit. */
   commit(change: Change): Promise<Committed>;
 };
@@ -30,6 +32,7 @@ export function createDispatch(deps: FamilyDeps): Dispatch {
     detach() {
       slots = undefined;
     },
+    works: () => slots !== undefined,
     async commit(change) {
       for (;;) {
         const answer = await commitHere(await withFamily(deps, change));

@@ -13,7 +13,8 @@ export async function withFamily(deps: FamilyDeps, change: Change): Promise<Chan
   const ends = change.run?.phase === 'done' || change.run?.phase === 'failed' || change.run?.phase === 'cancelled';
   if (!begins && !ends) return change;
   const run = change.expect === 'new' ? undefined : (await deps.store.load(change.runId))?.run;
-  const grown = begins ? withChildren(deps, change, run?.name ?? change.create?.name ?? '') : change;
+  const parent = run ?? change.create;
+  const grown = begins && parent ? withChildren(deps, change, parent) : change;
   const heard = ends && run ? await parentChange(deps, run, change) : undefined;
   return heard ? { ...grown, also: [...(grown.also ?? []), heard] } : grown;
 }

@@ -2,6 +2,7 @@
 import { AppError, type ErrorRecord, toRecord } from '../errors.ts';
 import type { Catalog } from './catalog.ts';
 import { changeOf } from './change.ts';
+import { placeOf } from './place.ts';
 import { plan } from './plan.ts';
 import type { Change, Clock, Closing, EffectRow, Log, Outside, RunRow } from './ports.ts';
 
@@ -34,7 +35,7 @@ export function outcomeChange(
     return { ...changeOf({ runId: run.id, expect: run.version, at, cause, step, definition, contractOf: deps.catalog.contract }), close };
   } catch (error) {
     const record = toRecord(error);
-    deps.log.error({ run: run.id, effect: row.key, error: record }, 'an outcome could not be delivered');
+    deps.log.error({ ...placeOf(row), error: record }, 'an outcome could not be delivered');
     return { runId: run.id, expect: run.version, at, close, event: { ...cause, delivered: false }, run: { attention: record } };
   }
 }

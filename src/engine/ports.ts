@@ -65,6 +65,8 @@ export type EffectRow = {
   /** `run:entry:invoke` (P4), or `undo:` and the key that is undone. */
   key: string;
   runId: string;
+  /** Of its run: one trace through a run, its effects and its child runs (L3). */
+  traceId: string;
   kind: 'do' | 'undo';
   undoOf: string | null;
   /** Sequence of the entry event; for an undo the place in the frozen list, 1 is first. */
@@ -346,6 +348,12 @@ export interface Wakes {
   subscribe(listener: (runId: string | undefined, goesOn: boolean) => void): () => void;
 }
 
+/** Whether anybody carries out work on this home (L3). */
+export interface Presence {
+  /** True when any process works now. */
+  someoneWorks(): boolean;
+}
+
 /** Ownership by an operating-system lock (E4). */
 export interface Ownership {
   readonly id: string;
@@ -406,6 +414,7 @@ export type BoundHandler = {
 export type CallSite = {
   key: string;
   runId: string;
+  traceId: string;
   attempt: number;
   signal: AbortSignal;
   progress(say: string, percent?: number): void;

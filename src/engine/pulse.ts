@@ -1,5 +1,6 @@
 /** The life of one attempt: heartbeats, stop, time limit (engine.md E5, E7). */
 import { AppError, toRecord } from '../errors.ts';
+import { placeOf } from './place.ts';
 import type { Clock, EffectRow, Log, Store } from './ports.ts';
 
 type Stop = 'stop' | 'shutdown' | 'lost';
@@ -49,7 +50,7 @@ export function startPulse(deps: { store: Store; clock: Clock; log: Log }, row: 
       await deps.clock.wait(beatMs, ended.signal);
       if (ended.signal.aborted) return;
       await beat().catch((error: unknown) =>
-        deps.log.warn({ effect: row.key, error: toRecord(error) }, 'a heartbeat could not be written'),
+        deps.log.warn({ ...placeOf(row), error: toRecord(error) }, 'a heartbeat could not be written'),
       );
     }
   };

@@ -146,7 +146,14 @@ async function laterChange(deps: EngineDeps, list: EffectRow[]) {
 
 async function mayUndo(deps: EngineDeps, row: EffectRow, signal: AbortSignal) {
   if (!deps.hands.abilities(row.contract).mayUndo) return { ok: true as const };
-  const { handler } = deps.hands.bind(row.contract, { key: row.key, runId: row.runId, attempt: 0, signal, progress: () => undefined });
+  const { handler } = deps.hands.bind(row.contract, {
+    key: row.key,
+    runId: row.runId,
+    traceId: row.traceId,
+    attempt: 0,
+    signal,
+    progress: () => undefined,
+  });
   const sealed = row.hasBefore ? await deps.store.before(row.key) : undefined;
   const before = sealed ? await deps.vault.unseal(`before:${row.key}`, sealed) : undefined;
   try {

@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts';
 import type { Catalog } from './catalog.ts';
 import type { Dispatch } from './dispatch.ts';
 import { quoted } from './payload.ts';
-import type { Change, Clock, Crypto, EffectRow, Hands, Log, RunRow, Store, Vault, Wakes } from './ports.ts';
+import type { Change, Clock, Crypto, EffectRow, Hands, Log, Presence, RunRow, Store, Vault, Wakes } from './ports.ts';
 import { type RunView, viewOf } from './view.ts';
 
 export type Caller = { principal: string; door: string };
@@ -17,6 +17,7 @@ export type EngineDeps = {
   crypto: Crypto;
   log: Log;
   wakes: Wakes;
+  presence: Presence;
 };
 
 /** An answer; `replayed` when the same request key had done it before (C6). */
@@ -35,7 +36,7 @@ export type Runs = {
   audit(caller: Caller, action: string, runId: string, level?: string | null): Promise<void>;
 };
 
-export function createRuns({ store, dispatch, catalog, clock, crypto, wakes }: EngineDeps): Runs {
+export function createRuns({ store, dispatch, catalog, clock, crypto, wakes, presence }: EngineDeps): Runs {
   const idOf = async (reference: string): Promise<string> => {
     const ids = await store.findRun(reference);
     const [only] = ids;
@@ -72,6 +73,7 @@ export function createRuns({ store, dispatch, catalog, clock, crypto, wakes }: E
       checkpoints,
       approvals: asked,
       blockers: waits ? await store.blockers(runId) : [],
+      someoneWorks: () => dispatch.works() || presence.someoneWorks(),
     });
   };
 

@@ -14,6 +14,7 @@ import type { Clock, Log, RunPhase } from './ports.ts';
 /** An unfinished run whose definition is none of those that are known here. */
 export type ForeignRun = {
   id: string;
+  traceId: string;
   name: string;
   workflow: string;
   definitionHash: string;
@@ -83,7 +84,8 @@ export function createUpgrade({ rows, catalog, clock, log }: Deps): Upgrade {
       if ('reason' in verdict) report.stranded.push(verdict);
       else if (!carryOver || (await rows.carry(verdict))) {
         report.carries.push({ runId: run.id, name: run.name, workflow: run.workflow, from: verdict.from, to: verdict.to });
-        if (carryOver) log.info({ run: run.id, from: verdict.from, to: verdict.to }, 'carried a run over to the current definition');
+        if (carryOver)
+          log.info({ trace: run.traceId, run: run.id, from: verdict.from, to: verdict.to }, 'carried a run over to the current definition');
       } else report.stranded.push(strandedBecause(run, 'NOT_AT_REST', 'It moved while it was looked at.', 'Ask again.'));
     }
     return report;

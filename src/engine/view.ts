@@ -14,6 +14,8 @@ export type Next = { who: 'you' | 'human' | 'nobody'; say: string; call?: { tool
 /** What a run answers at every door (design §5). */
 export type RunView = {
   runId: string;
+  /** One for a run, its child runs, their effects and log lines (L3). */
+  traceId: string;
   name: string;
   workflow: string;
   state: string;
@@ -58,7 +60,22 @@ export function countOpen(open: readonly Pick<EffectRow, 'status' | 'attention'>
 }
 
 export type Blocker = { lock: string; runId: string; name: string };
-type Parts = { run: RunRow; open: EffectRow[]; checkpoints: CheckpointRow[]; approvals: ApprovalRow[]; blockers: Blocker[] };
+type Parts = {
+  run: RunRow;
+  open: EffectRow[];
+  checkpoints: CheckpointRow[];
+  approvals: ApprovalRow[];
+  blockers: Blocker[];
+  /** Asked only of a run that ought to move. */
+  someoneWorks: () => boolean;
+};
+
+/** Statuses in which some process has something to do for the run. */
+const moving: ReadonlySet<RunStatus> = new Set(['working', 'settling', 'rolling_back']);
+const nobodyWorks = {
+  code: 'NO_WORKER',
+  say: 'No process of Capstan works on this home now; the run goes on when one does: an MCP server that uses it, or capstan worker.',
+};
 
 /** Builds the view; a run of an unknown definition is still shown, without its events (V3). */
 export function viewOf(catalog: Catalog, parts: Parts): RunView {
@@ -69,8 +86,10 @@ export function viewOf(catalog: Catalog, parts: Parts): RunView {
   const accepts = run.phase === 'active' && shape !== undefined;
   const waitingFor = accepts ? shape.description.events.map((event) => toWaiting(catalog, event)) : [];
   const error = attentionOf(run, open) ?? run.error ?? (run.phase === 'active' ? errorIn(context) : null);
+  const deserted = moving.has(status) && !parts.someoneWorks();
   return {
     runId: run.id,
+    traceId: run.traceId,
     name: run.name,
     workflow: run.workflow,
     state: run.state,
@@ -84,13 +103,13 @@ export function viewOf(catalog: Catalog, parts: Parts): RunView {
     details: pick(context, shape?.show ?? []),
     ...(run.output === null || run.output === undefined ? {} : { output: run.output }),
     ...(error ? { error: withoutRetry(error) } : {}),
-    warnings: warningsIn(context),
+    warnings: [...warningsIn(context), ...(deserted ? [nobodyWorks] : [])],
     checkpoints: checkpoints
       .filter((row) => !row.voided)
       .map((row) => ({ to: row.seq, name: row.name, at: new Date(row.at).toISOString() })),
-    ...(status === 'working' || status === 'settling' || status === 'rolling_back' ? { pollAfterMs: 1_000 } : {}),
+    ...(moving.has(status) ? { pollAfterMs: 1_000 } : {}),
     resource: `capstan://runs/${run.id}`,
-    next: nextOf(parts, status, shape?.description, error),
+    next: deserted ? { who: 'human', say: nobodyWorks.say } : nextOf(parts, status, shape?.description, error),
   };
 }
 

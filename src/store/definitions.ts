@@ -17,8 +17,8 @@ export function createDefinitionRows({ read, write }: Connection) {
           .where(and(inArray(runs.phase, unfinished), notInArray(runs.definitionHash, known)))
           .orderBy(asc(runs.id))
           .all()
-          .map(({ id, name, workflow, definitionHash, phase, state, version, snapshot }) => ({
-            ...{ id, name, workflow, definitionHash, phase, state, version, snapshot },
+          .map(({ id, traceId, name, workflow, definitionHash, phase, state, version, snapshot }) => ({
+            ...{ id, traceId, name, workflow, definitionHash, phase, state, version, snapshot },
             open: db
               .select({ key: effects.key })
               .from(effects)

@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Presence } from '../engine/ports.ts';
 import type { Home } from './home.ts';
 import { joinWorkers, liveWorkers } from './ownership.ts';
 
@@ -19,4 +20,18 @@ export function beginWorking(home: Home): { end(): void } {
 /** How many processes work on this home now, this one included. */
 export function countWorking(home: Home): number {
   return liveWorkers(folderOf(home)).length;
+}
+
+const freshMs = 1_000;
+
+/** Looks at the locks at most once a second: whoever waits for a run asks often. */
+export function watchPresence(home: Home, now: () => number): Presence {
+  let seen = { at: Number.NEGATIVE_INFINITY, works: false };
+  return {
+    someoneWorks() {
+      const at = now();
+      if (at - seen.at >= freshMs || at < seen.at) seen = { at, works: countWorking(home) > 0 };
+      return seen.works;
+    },
+  };
 }

@@ -78,6 +78,7 @@ test('texts become what the schema asks for, and stay texts where they do not fi
 
 test('a run and its plan read as sentences', () => {
   const view = {
+    traceId: 'trace',
     runId: 'id',
     name: 'shop',
     workflow: 'setup-supabase',

@@ -61,6 +61,7 @@ function parentOf(contract: typeof runRelay, name = 'parent'): WorkflowLike {
 let world: Awaited<ReturnType<typeof startWorld>>;
 let place: ReturnType<typeof temporaryHome>;
 let desk: Desk;
+const logged: Record<string, unknown>[] = [];
 const open = (
   workflows: WorkflowLike[] = [relay, parentOf(runRelay)],
   extra: Record<string, ContractLike> = { [runRelay.name]: runRelay },
@@ -72,7 +73,7 @@ const open = (
     contracts: { ...relayContracts, ...extra },
     hands: relayHands(world.url),
     toJsonSchema,
-    log: createLog({ level: 'silent', scrubber }),
+    log: createLog({ level: 'debug', scrubber, write: (line) => logged.push(JSON.parse(line)) }),
     scrubber,
     readVariable: () => undefined,
   });
@@ -193,4 +194,21 @@ test('a workflow that runs itself, an unknown child and a chain of five are refu
   expect(await codeOf(open([relay, ...chain, parentOf(call('relay'), 'e')], contractsOf('b', 'c', 'd', 'e', 'relay')))).toBe(
     'DEFINITION_REFUSED',
   );
+});
+
+test('one trace goes through a run, its child runs, their effects and every log line about them', async () => {
+  logged.length = 0;
+  const runId = await begin();
+  await finishChild();
+  await until(runId, 'resting');
+  const rows = await desk.store.effectsOfTree(runId);
+  const [trace] = new Set(rows.map((row) => row.traceId));
+  expect(new Set(rows.map((row) => `${row.runId === runId} ${row.traceId}`))).toEqual(new Set([`true ${trace}`, `false ${trace}`]));
+  const child = rows.find((row) => row.runId !== runId);
+  expect([...new Set([runId, child?.runId])]).toHaveLength(2);
+  for (const run of [runId, child?.runId ?? '']) expect(await desk.engine.inspect(run)).toMatchObject({ traceId: trace });
+  const taken = rows.filter((row) => row.contract !== runRelay.name).map((row) => row.key);
+  const lines = logged.filter((line) => taken.includes(String(line['effect'])));
+  expect(new Set(lines.map((line) => line['effect']))).toEqual(new Set(taken));
+  expect(lines.every((line) => line['trace'] === trace)).toBe(true);
 });

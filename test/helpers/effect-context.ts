@@ -21,6 +21,7 @@ export function createBench(connection: DokployConnection): Bench {
   function contextFor(key: string, signal: AbortSignal = new AbortController().signal): EffectContext {
     return {
       key,
+      traceId: 'trace',
       runId: key.split(':')[0] ?? '',
       attempt: 1,
       signal,

@@ -64,6 +64,18 @@ function start(...args: string[]): { child: ChildProcess; lines: () => string[] 
   return { child, lines: () => text.split('\n').filter((line) => line !== '') };
 }
 
+test('a run that works says so when no process does, and no longer once one does', async () => {
+  const { desk } = await open();
+  const { runId } = await desk.engine.start({ workflow: 'relay', name: 'left' }, me);
+  await desk.engine.advance({ run: runId, event: 'go' }, me);
+  const shown = jsonOf(await capstan(place.home, ['runs', 'show', 'left', '--json']));
+  expect(shown).toMatchObject({ status: 'working', next: { who: 'human', say: expect.stringContaining('capstan worker') } });
+  expect(shown).toMatchObject({ warnings: [{ code: 'NO_WORKER' }] });
+  desk.worker.start();
+  const { warnings, next } = await desk.engine.inspect(runId);
+  expect({ warnings, next }).toMatchObject({ warnings: [], next: { who: expect.not.stringMatching('human') } });
+});
+
 test('the status counts runs by what they are, and says what is late and that nobody works', async () => {
   const offset = { ms: 0 };
   const { desk, operations } = await open(offset);

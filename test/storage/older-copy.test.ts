@@ -74,6 +74,22 @@ test('a copy from before the effects: none is applied a second time', async () =
   expect(applied()).toEqual(whole);
 });
 
+test('a process that is running when a copy is put back writes nothing any more and says so; the next one goes on', async () => {
+  const running = await open({ work: true });
+  await running.do({ do: 'start', name: 'old' });
+  copyLedger();
+  putCopyBack();
+  expect(await running.ask({ do: 'start', name: 'lost' })).toMatchObject({
+    refused: { code: 'STORE_REPLACED', message: expect.stringContaining(path), fix: expect.stringContaining('Restart') },
+  });
+  const again = await open({ work: true });
+  await again.do({ do: 'go', run: 'old' });
+  expect(await again.do({ do: 'wait', run: 'old' })).toMatchObject({ state: 'resting', status: 'waiting' });
+  expect(await again.codeOf({ do: 'show', run: 'lost' })).toBe('RUN_UNKNOWN');
+  expect(await running.codeOf({ do: 'go', run: 'old' })).toBe('STORE_REPLACED');
+  expect(applied()).toEqual(whole);
+});
+
 /** A killed process leaves its WAL; how much of it is left is what the case is about. */
 async function cutWal(left: (size: number) => number): Promise<void> {
   const first = await open({ work: true });

@@ -9,19 +9,7 @@ import { treeIds } from './family.ts';
 import { takeLocks } from './locks.ts';
 import { jsonText, type Queries } from './queries.ts';
 import { openStatuses, toEffect } from './rows.ts';
-import {
-  approvals,
-  artifacts,
-  backupKeys,
-  backups,
-  checkpoints,
-  effects,
-  requests,
-  runs,
-  secrets,
-  targets,
-  timers,
-} from './schema.ts';
+import { approvals, artifacts, backupKeys, backups, checkpoints, effects, requests, runs, secrets, targets, timers } from './schema.ts';
 
 class ConflictError extends Error {
   readonly conflict: Conflict;

@@ -2,11 +2,12 @@
  * The one opener of the store's database (engine.md D1-D3). Invariants:
  * D1 WAL, synchronous FULL and foreign keys are set and asserted on every connection; the driver waits 30 ms, the rest is asynchronous.
  * D2 No iterator or read transaction lives across an await: every statement here is synchronous.
- * D3 Each write transaction checks the schema version and stops when it moved.
+ * D3 Each write transaction checks the schema version and stops when it moved, or when another file took the database's place.
  */
 import Database from 'better-sqlite3';
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3';
 import { AppError } from '../../errors.ts';
+import { watchFile } from './same-file.ts';
 import * as schema from './schema.ts';
 
 export type Db = BetterSQLite3Database<typeof schema>;
@@ -23,15 +24,23 @@ export type Connection = {
 
 const patienceMs = 10_000;
 
-/** Opens and checks a connection. Throws STORE_DAMAGED, STORE_UNREADABLE. `schemaVersion` is asserted in every write when given. */
-export function openDatabase(path: string, schemaVersion?: number, onUpgraded?: () => void): Connection {
+/**
+ * Opens and checks a connection. Throws STORE_DAMAGED, STORE_UNREADABLE. `schemaVersion` is asserted in every write when given;
+ * `onLeft` is called when this process can never write here again (UPGRADED_RESTART, STORE_REPLACED).
+ */
+export function openDatabase(path: string, schemaVersion?: number, onLeft?: () => void): Connection {
   const sqlite = openSqlite(path);
   const db = drizzle(remembering(sqlite), { schema });
+  const file = watchFile(path);
   return {
     db,
     sqlite,
-    write: groupedWrites(sqlite, db, schemaVersion, onUpgraded),
-    read: (body) => patiently(() => body(db)),
+    write: groupedWrites(sqlite, db, { assertSame: file.beforeWrite, schemaVersion, onLeft }),
+    read: (body) =>
+      patiently(() => {
+        file.beforeRead();
+        return body(db);
+      }),
     close: () => sqlite.close(),
   };
 }
@@ -48,8 +57,7 @@ const groupSize = 64;
 function groupedWrites(
   sqlite: Sqlite,
   db: Db,
-  schemaVersion: number | undefined,
-  onUpgraded: (() => void) | undefined,
+  { assertSame, schemaVersion, onLeft }: { assertSame: () => void; schemaVersion: number | undefined; onLeft: (() => void) | undefined },
 ): Connection['write'] {
   const waiting: Job[] = [];
   let busy = false;
@@ -65,6 +73,7 @@ function groupedWrites(
   const runGroup = (jobs: Job[]): Result[] =>
     sqlite
       .transaction(() => {
+        assertSame();
         if (schemaVersion !== undefined) assertVersion(sqlite, schemaVersion);
         return jobs.map(savepoint);
       })
@@ -81,7 +90,7 @@ function groupedWrites(
         });
       } catch (error) {
         for (const job of jobs) job.reject(error);
-        if (error instanceof AppError && error.code === 'UPGRADED_RESTART') onUpgraded?.();
+        if (error instanceof AppError && (error.code === 'UPGRADED_RESTART' || error.code === 'STORE_REPLACED')) onLeft?.();
       }
       if (waiting.length > 0) await new Promise((resolve) => setImmediate(resolve)); // the event loop turns between two groups (D1)
     }

@@ -6,6 +6,7 @@ import { effects } from './schema.ts';
 export const effectColumns = {
   key: effects.key,
   runId: effects.runId,
+  traceId: sql<string>`(select r.trace_id from runs r where r.id = run_id)`,
   kind: effects.kind,
   undoOf: effects.undoOf,
   entrySeq: effects.entrySeq,
