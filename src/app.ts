@@ -19,6 +19,7 @@ import { toJsonSchema } from './json-schema.ts';
 import type { Logger } from './log.ts';
 import type { EffectSummary, McpApp } from './mcp/app-port.ts';
 import { createOperations, type Operations } from './operations.ts';
+import { createRunFacts } from './run-facts.ts';
 import type { Scrubber } from './scrub.ts';
 import type { DokployRow } from './store/registry.ts';
 import { beginWorking } from './store/working.ts';
@@ -146,21 +147,15 @@ const dueSoonMs = 10 * 60_000;
 
 /** The plain reads of the MCP door; what a diagnosis reads from outside is made known to the scrubber first. */
 export function readersOf(
-  {
-    engine,
-    catalog,
-    registry,
-    store,
-    vault,
-    rates,
-    home,
-  }: Pick<Desk, 'engine' | 'catalog' | 'registry' | 'store' | 'vault' | 'rates' | 'home'>,
+  desk: Pick<Desk, 'engine' | 'catalog' | 'registry' | 'store' | 'vault' | 'rates' | 'home' | 'runAccess'>,
   { register, scrub }: Scrubber,
 ): Omit<McpApp, 'engine'> {
+  const { engine, catalog, registry, store, vault, rates, home } = desk;
   const limiterFor = createLimiters({ turnstile: rates });
   const connection = async (name: string) => connectionOf(vault, await registry.dokploy(name));
   const outside = { registry, vault, connection, limiterFor, now: systemClock.now, register };
   return {
+    ...createRunFacts(desk),
     describeWorkflow(reference) {
       const { name, title, description, aliases, steps, input } = catalog.workflow(reference);
       return { name, title, description, aliases, steps, input: catalog.jsonSchema(input) };

@@ -1,6 +1,7 @@
 import type { Diagnosis } from '../doctor/diagnose.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { LogAnswer, LogQuestion } from '../log-reading.ts';
+import type { RunFacts } from './connection.ts';
 
 /** What the MCP door needs of the house; src/app.ts fits it. */
 export type McpApp = {
@@ -15,6 +16,10 @@ export type McpApp = {
   diagnose(target: string, signal?: AbortSignal): Promise<Diagnosis & { target: string }>;
   /** Lines of a target's logs, free of secrets; throws TARGET_UNKNOWN, SERVICE_UNKNOWN, CONTAINERS_UNKNOWN, LOGS_UNREADABLE and more. */
   readLogs(question: LogQuestion, signal?: AbortSignal): Promise<LogAnswer>;
+  /** The runs that a reference may mean, or those of these ids, with the targets they are about (known ones and `names`). */
+  runFacts(reference: string | readonly string[], names?: readonly string[]): Promise<RunFacts[]>;
+  /** Which known targets, and which of `names`, stand as a text somewhere in a value. */
+  mentioned(value: unknown, names?: readonly string[]): Promise<string[]>;
 };
 
 export type WorkflowDescription = {

@@ -19,8 +19,10 @@ import type { Answer } from '../engine/engine.ts';
 import { type Guard, type ToolResult, toErrorResult, toResult } from './answer.ts';
 import type { McpApp } from './app-port.ts';
 import { type ApprovalState, askedIn, messageOf, type PersonSays, requireSame, settle, stateOf } from './approval.ts';
-import { type Connection, localConnection } from './connection.ts';
+import { type Connection, destructiveDenied, isLocal, localConnection, requireAllowed, requireWithinTargets } from './connection.ts';
 import { printable } from './printable.ts';
+import type { RateGuard } from './rates.ts';
+import { scoped } from './scoped.ts';
 import { isQuestion, parseArguments, type Question, refuseSecrets, type Tool, type ToolCall } from './tool.ts';
 import { toolsOf } from './toolset.ts';
 import { withProgress } from './waiting.ts';
@@ -30,6 +32,8 @@ export type ServerDeps = {
   app: () => Promise<McpApp>;
   guard: Guard;
   version: string;
+  /** How often a principal may call a tool; left out: as often as he likes. */
+  rates?: RateGuard;
   /** Groups beside core (`--toolsets`). */
   toolsets?: readonly string[];
   /** Further tools, listed last. */
@@ -91,15 +95,23 @@ function advertised(schema: Record<string, unknown>): StandardSchemaWithJSON {
 
 async function callTool(served: Served, tool: Tool, args: unknown, ctx: ServerContext): Promise<ToolResult | InputRequiredResult> {
   const { name } = tool.definition;
-  const { deps } = served;
+  const { deps, connection } = served;
   try {
-    parseArguments(tool.definition, args);
+    deps.rates?.take(connection.caller.principal, tool.definition);
+    const parsed = parseArguments(tool.definition, args);
     refuseSecrets(name, args, deps.guard.scrub);
-    const result = await tool.run(args, toCall(await deps.app(), served, name, args, ctx));
+    requireAllowed(connection, tool.definition);
+    const whole = await deps.app();
+    if (connection.targets) requireWithinTargets(connection, tool.definition, parsed, await namesOfTargets(whole));
+    const result = await tool.run(args, toCall(scoped(whole, connection), served, name, args, ctx));
     return isQuestion(result) ? toInputRequired(result) : toResult(result, deps.guard);
   } catch (error) {
     return toErrorResult(name, error, deps.guard);
   }
+}
+
+async function namesOfTargets(app: McpApp): Promise<string[]> {
+  return (await app.targets()).map((target) => target.name);
 }
 
 function toInputRequired({ message, requestState }: Question): InputRequiredResult {
@@ -108,8 +120,8 @@ function toInputRequired({ message, requestState }: Question): InputRequiredResu
 
 function toCall(app: McpApp, served: Served, tool: string, args: unknown, ctx: ServerContext): ToolCall {
   const { engine } = app;
-  const { deps, server, codec } = served;
-  const { caller } = served.connection;
+  const { deps, server, codec, connection } = served;
+  const { caller } = connection;
   const progress = progressOf(ctx, deps.guard.scrub);
   const by = { principal: caller.principal, door: caller.door };
   const act = async (first: () => Promise<Answer>): Promise<Answer | Question> => {
@@ -123,14 +135,33 @@ function toCall(app: McpApp, served: Served, tool: string, args: unknown, ctx: S
     } catch (error) {
       const asked = askedIn(error);
       if (!asked) throw error;
+      if (connection.denyDestructive) {
+        await engine.decline(asked.approval);
+        throw destructiveDenied(tool);
+      }
       const view = await engine.inspect(asked.run);
-      if (!canAsk(server, ctx)) return view;
+      if (connection.role !== 'approver' || !canAsk(server, ctx)) return view;
+      if (await needsAnother(app, connection, asked.run)) return { ...view, next: anotherApprover };
       const message = printable(deps.guard.scrub(messageOf(asked, view.name)));
       if (isModern(ctx)) return { ask: 'person', message, requestState: await codec.mint(stateOf(asked, tool, args), ctx) };
       return settle(engine, asked, await askNow(message, ctx, progress), by);
     }
   };
   return { app, caller, signal: ctx.mcpReq.signal, progress, approved: act };
+}
+
+const anotherApprover: Answer['next'] = {
+  who: 'human',
+  say: 'This run is about a production target: somebody else with the role approver, or a person at a terminal, approves what its starter asks for.',
+};
+
+/** Over the network, in production, the approver is not the starter (design §5). */
+async function needsAnother(app: McpApp, { caller }: Connection, run: string): Promise<boolean> {
+  if (isLocal(caller.principal)) return false;
+  const [facts] = await app.runFacts([run]);
+  if (facts?.principal !== caller.principal) return false;
+  const production = (await app.targets()).filter((target) => target.tags.includes('production'));
+  return production.some((target) => facts.about.includes(target.name));
 }
 
 /** 2026-07-28 carries its envelope with every request; older revisions shook hands once. */

@@ -15,6 +15,10 @@ export type ToolDefinition<I extends z.ZodObject = z.ZodObject> = {
   /** JSON Schema, shallow; more properties are allowed. */
   output: Record<string, unknown>;
   annotations: Annotations;
+  /** What it destroys needs a person's yes first: its behaviour goes through `call.approved`. */
+  asks?: true;
+  /** Takes no run and no target, and shows of the house only what its connection may see. */
+  scoped?: true;
 };
 
 /** Plain JSON that becomes structuredContent. */

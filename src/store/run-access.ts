@@ -1,6 +1,6 @@
 /** To whom runs belong, with whom they are shared, and which names their inputs and locks hold (design §5). */
 import { and, eq, inArray, isNotNull, or } from 'drizzle-orm';
-import type { Connection } from './sqlite/database.ts';
+import type { Connection, Db } from './sqlite/database.ts';
 import { effects, events, runShares, runs } from './sqlite/schema.ts';
 
 /** Everybody who may connect. */
@@ -19,19 +19,14 @@ export type RunAccess = {
 export function createRunAccess({ read, write }: Connection): RunAccess {
   return {
     owners: (runIds) =>
-      read((db) => {
-        const shares = db
-          .select()
-          .from(runShares)
-          .where(inArray(runShares.runId, [...runIds]))
-          .all();
-        return db
-          .select({ runId: runs.id, name: runs.name, principal: runs.principal })
+      read((db) =>
+        db
+          .select({ runId: runs.id, name: runs.name, parentId: runs.parentId })
           .from(runs)
           .where(inArray(runs.id, [...runIds]))
           .all()
-          .map((row) => ({ ...row, sharedWith: shares.filter((share) => share.runId === row.runId).map((share) => share.principal) }));
-      }),
+          .map(({ parentId, ...row }) => ({ ...row, ...ownerOf(db, parentId ?? row.runId) })),
+      ),
     texts: (runIds) =>
       read((db) => {
         const out = new Map(runIds.map((id) => [id, new Set<string>()]));
@@ -59,6 +54,14 @@ export function createRunAccess({ read, write }: Connection): RunAccess {
             .run(),
       ),
   };
+}
+
+/** A child belongs to whoever started the run at the top (E12). */
+function ownerOf(db: Db, id: string): Pick<RunOwner, 'principal' | 'sharedWith'> {
+  const row = db.select({ principal: runs.principal, parentId: runs.parentId }).from(runs).where(eq(runs.id, id)).get();
+  if (row?.parentId) return ownerOf(db, row.parentId);
+  const shares = db.select({ principal: runShares.principal }).from(runShares).where(eq(runShares.runId, id)).all();
+  return { principal: row?.principal ?? '', sharedWith: shares.map((share) => share.principal) };
 }
 
 function collect(value: unknown, into: Set<string>): void {

@@ -34,6 +34,7 @@ export const listWorkflows = {
   input: z.strictObject({ name: z.string().min(1).max(120).optional() }),
   output: { type: 'object' },
   annotations: reads,
+  scoped: true,
 } satisfies ToolDefinition;
 
 export const startWorkflow = {
@@ -53,6 +54,7 @@ export const startWorkflow = {
   }),
   output: runView,
   annotations: acts,
+  scoped: true,
 } satisfies ToolDefinition;
 
 export const advanceRun = {
@@ -68,6 +70,7 @@ export const advanceRun = {
   }),
   output: runView,
   annotations: destroys,
+  asks: true,
 } satisfies ToolDefinition;
 
 export const inspectRun = {
@@ -96,6 +99,7 @@ export const rollbackRun = {
   }),
   output: runView,
   annotations: destroys,
+  asks: true,
 } satisfies ToolDefinition;
 
 export const cancelRun = {
@@ -104,6 +108,7 @@ export const cancelRun = {
   input: z.strictObject({ run, requestKey }),
   output: runView,
   annotations: destroys,
+  asks: true,
 } satisfies ToolDefinition;
 
 export const listRuns = {
@@ -117,6 +122,7 @@ export const listRuns = {
   }),
   output: listOf('runs'),
   annotations: reads,
+  scoped: true,
 } satisfies ToolDefinition;
 
 export const listTargets = {
@@ -125,6 +131,7 @@ export const listTargets = {
   input: z.strictObject({}),
   output: listOf('targets', 'dokploys'),
   annotations: reads,
+  scoped: true,
 } satisfies ToolDefinition;
 
 export const diagnoseTarget = {
