@@ -41,7 +41,7 @@ export type Warning = { code: string; say: string };
 export type DokployCheck = { version: string; warnings: Warning[] };
 
 export type App = McpApp &
-  Pick<Desk, 'home' | 'engine' | 'worker' | 'registry' | 'vault'> & {
+  Pick<Desk, 'home' | 'engine' | 'worker' | 'registry' | 'vault' | 'tokens' | 'runAccess'> & {
     /** Status, audit, pruning, runs of other definitions. */
     operations: Operations;
     /** As given, for a worker that is left behind. */
@@ -100,6 +100,8 @@ export async function openApp({ config, log, scrubber, patience, workflowFolders
     },
     registry,
     vault,
+    tokens: desk.tokens,
+    runAccess: desk.runAccess,
     operations,
     workflowFolders,
     ...readersOf(desk, scrubber),

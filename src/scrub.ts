@@ -14,6 +14,7 @@ const hidden = '[secret]';
 const patterns: [RegExp, string][] = [
   [/(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}/g, hidden],
   [/\bsb_secret_[A-Za-z0-9_-]{8,}/g, hidden],
+  [/\bcapstan_[0-9a-f]{12}_[A-Za-z0-9_-]{43}/g, hidden],
   [/\b(AKIA|ASIA)[A-Z0-9]{16}\b/g, hidden],
   [/\b([a-z][a-z0-9+.-]{0,20}:\/\/[^\s:/@"'\\]{1,256}:)(?!secret:[0-9a-f-]{36}@)[^\s@/"'\\]{1,512}@/gi, `$1${hidden}@`],
   [/\b([A-Z0-9_]{0,60}(?:_KEY|_SECRET|PASSWORD|_TOKEN|SECRET_KEY_BASE)=)[^\s"'\\]+/g, `$1${hidden}`],

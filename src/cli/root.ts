@@ -17,6 +17,7 @@ export const root = defineCommand({
     targets: () => import('./commands/targets.ts').then(({ targets }) => targets),
     connection: () => import('./commands/connection.ts').then(({ connection }) => connection),
     secrets: () => import('./commands/secrets.ts').then(({ secrets }) => secrets),
+    token: () => import('./commands/token.ts').then(({ token }) => token),
     worker: () => import('./commands/worker.ts').then(({ worker }) => worker),
     status: () => import('./commands/status.ts').then(({ status }) => status),
     audit: () => import('./commands/audit.ts').then(({ audit }) => audit),

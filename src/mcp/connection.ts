@@ -20,6 +20,21 @@ export type Connection = {
 /** Whoever runs the client under this user: what he can do at a terminal he can do here. */
 export const localConnection: Connection = { caller: { principal: 'local', door: 'mcp-stdio' }, role: 'approver' };
 
+/** What a server narrows every one of its connections to. */
+export type Limits = Pick<Connection, 'targets' | 'denyDestructive'> & { readOnly?: boolean };
+
+/** The connection within the limits of the server: the narrower of the two holds. */
+export function limited(connection: Connection, { targets, readOnly, denyDestructive }: Limits): Connection {
+  const own = connection.targets;
+  const both = targets && own ? own.filter((name) => targets.includes(name)) : (targets ?? own);
+  return {
+    ...connection,
+    role: readOnly ? 'viewer' : connection.role,
+    ...(both === undefined ? {} : { targets: both }),
+    ...(denyDestructive ? { denyDestructive } : {}),
+  };
+}
+
 /** The owner of the installation, at a terminal or through a client of his own user. */
 export function isLocal(principal: string): boolean {
   return principal === 'local' || principal.startsWith('local:');

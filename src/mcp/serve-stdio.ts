@@ -5,6 +5,7 @@
  * 3. The connection ends when the client closes our input or cannot be written to any more; then `ended` resolves.
  */
 import { StdioServerTransport, serveStdio } from '@modelcontextprotocol/server/stdio';
+import { type Connection, localConnection } from './connection.ts';
 import { createServer, type ServerDeps } from './server.ts';
 
 export type Serving = {
@@ -17,7 +18,7 @@ export type Serving = {
 const warmUpMs = 1_000;
 
 /** Serves both eras over this process's standard streams until the client goes. */
-export function serveOverStdio(deps: ServerDeps): Serving {
+export function serveOverStdio(deps: ServerDeps, connection: Connection = localConnection): Serving {
   const transport = new StdioServerTransport();
   const { send } = transport;
   let warmUp: NodeJS.Timeout | undefined;
@@ -26,7 +27,7 @@ export function serveOverStdio(deps: ServerDeps): Serving {
     warmUp ??= setTimeout(() => void deps.app().catch((error: unknown) => deps.guard.logError('warm-up', error)), warmUpMs);
     return send.call(transport, message);
   };
-  const handle = serveStdio(() => createServer(deps), { transport, onerror: (error) => deps.guard.logError('stdio', error) });
+  const handle = serveStdio(() => createServer(deps, connection), { transport, onerror: (error) => deps.guard.logError('stdio', error) });
   const ended = new Promise<void>((resolve) => {
     for (const event of ['end', 'close'] as const) process.stdin.once(event, () => resolve());
     process.stdout.once('error', () => resolve());

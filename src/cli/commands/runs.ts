@@ -10,6 +10,7 @@ import { planText, runText, table, undoText } from '../render.ts';
 import { coerced, readJson, splitSetting } from '../script.ts';
 import { isTerminal } from '../terminal.ts';
 import { whole } from '../whole.ts';
+import { share } from './share.ts';
 import { watch } from './watch.ts';
 
 const resolutions = ['applied', 'absent', 'undone', 'retry', 'give_up', 'retry_rollback', 'abandon_rollback'] as const;
@@ -167,7 +168,7 @@ const resolve = command(
 
 export const runs = defineCommand({
   meta: { name: 'runs', description: 'Look at runs and move them' },
-  subCommands: { list, show, watch, advance, rollback, cancel, resolve },
+  subCommands: { list, show, watch, advance, rollback, cancel, resolve, share },
 });
 
 function oneOf<T extends string>(name: string, flag: string, value: string, known: readonly T[]): T {

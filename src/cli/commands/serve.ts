@@ -3,26 +3,47 @@ import { defineCommand } from 'citty';
 import type { App } from '../../app.ts';
 import { toRecord } from '../../errors.ts';
 import type { Guard } from '../../mcp/answer.ts';
+import { type Limits, limited, localConnection } from '../../mcp/connection.ts';
+import type { HttpServing } from '../../mcp/serve-http.ts';
+import type { ServerDeps } from '../../mcp/server.ts';
 import { packageFile } from '../../package-root.ts';
-import { valuesOf } from '../arguments.ts';
+import { usage, valuesOf } from '../arguments.ts';
 import { workflowsFlag } from '../command.ts';
 import { leave } from '../leave.ts';
+import { defaultPort, type HttpFlags, type HttpPlan, planHttp, startHttp } from '../serve-http.ts';
 import { scrubber, surroundings, useWorkflowFolders } from '../surroundings.ts';
+import { whole } from '../whole.ts';
 
 /** Longest wait for an app that is just being opened when the client goes. */
 const openingMs = 1_500;
+/** How long a call that is being answered may go on after a stop was asked for; with leaving it is 2 s (engine.md L1). */
+const answeringMs = 300;
 
 export const serve = defineCommand({
-  meta: { name: 'serve', description: 'Speak MCP over standard input and output (the default)' },
+  meta: { name: 'serve', description: 'Speak MCP over standard input and output (the default), or over HTTP' },
   args: {
     workflows: workflowsFlag,
     toolsets: { type: 'string', valueHint: 'A,B', description: 'Groups of tools beside core, or all' },
+    targets: { type: 'string', valueHint: 'A,B', description: 'Only these targets, and runs about them' },
+    'read-only': { type: 'boolean', description: 'Refuse every tool that changes something' },
+    'deny-destructive': { type: 'boolean', description: "Refuse what needs a person's yes" },
+    rate: { type: 'string', valueHint: 'N', description: 'Calls a minute per principal and tool. Default 3000 to look, 300 to change' },
+    http: { type: 'boolean', description: 'Speak MCP over HTTP at /mcp instead' },
+    host: { type: 'string', description: 'With --http: address to listen on. Default 127.0.0.1; another needs tokens' },
+    port: { type: 'string', description: `With --http: port. Default ${defaultPort}; 0 takes a free one` },
+    'allow-host': { type: 'string', description: 'With --http: a name it is called by; may be given more than once' },
+    url: { type: 'string', description: 'With --http: public address of /mcp behind a proxy that speaks https' },
+    issuer: { type: 'string', valueHint: 'URL', description: 'With --http and --url: OAuth server whose access tokens count' },
   },
   async run({ args, rawArgs }) {
     useWorkflowFolders(valuesOf(rawArgs, 'workflows'));
-    const toolsets = (args.toolsets ?? '').split(',').filter((name) => name !== '');
-    const [{ serveOverStdio }, { toolsOf }] = await Promise.all([import('../../mcp/serve-stdio.ts'), import('../../mcp/toolset.ts')]);
+    const toolsets = namesIn(args.toolsets);
+    const { toolsOf } = await import('../../mcp/toolset.ts');
     toolsOf(toolsets); // an unknown one is told before a client waits
+    const limits = limitsOf(args);
+    const plan = httpPlanOf(args, valuesOf(rawArgs, 'allow-host'));
+    const { createRateGuard } = await import('../../mcp/rates.ts');
+    const perMinute = args.rate === undefined ? {} : { perMinute: whole('capstan serve', 'rate', args.rate, 1_000_000) };
     let opened: Promise<App> | undefined;
     const open = async (): Promise<App> => {
       const { openApp } = await import('../../app.ts');
@@ -38,13 +59,53 @@ export const serve = defineCommand({
       });
       return opened;
     };
-    const serving = serveOverStdio({ app, guard: guard(), version: ownVersion(), toolsets });
-    await Promise.race([serving.ended, stopSignal()]);
+    const deps = { guard: guard(), version: ownVersion(), toolsets, rates: createRateGuard(perMinute) };
+    const stopped = stopSignal();
+    await (plan ? untilStopped(await startHttp(plan, app, deps, limits), stopped) : untilClientGoes({ ...deps, app }, limits, stopped));
     const last = opened && (await Promise.race([opened.catch(() => undefined), after(openingMs)]));
     if (last) await leave(last);
     process.exit(0);
   },
 });
+
+async function untilStopped({ url, close }: HttpServing, stopped: Promise<void>): Promise<void> {
+  process.stdout.write(`MCP is spoken at ${url}\n`);
+  await stopped;
+  await close(answeringMs);
+}
+
+async function untilClientGoes(deps: ServerDeps, limits: Limits, stopped: Promise<void>): Promise<void> {
+  const { serveOverStdio } = await import('../../mcp/serve-stdio.ts');
+  await Promise.race([serveOverStdio(deps, limited(localConnection, limits)).ended, stopped]);
+}
+
+/** What this server narrows every connection to. */
+function limitsOf(args: {
+  targets?: string | undefined;
+  'read-only'?: boolean | undefined;
+  'deny-destructive'?: boolean | undefined;
+}): Limits {
+  return {
+    readOnly: args['read-only'] === true,
+    ...(args.targets === undefined ? {} : { targets: namesIn(args.targets) }),
+    ...(args['deny-destructive'] === true ? { denyDestructive: true } : {}),
+  };
+}
+
+type HttpArgs = { http?: boolean | undefined } & Omit<HttpFlags, 'allowHosts'>;
+
+/** Undefined without --http; a flag of HTTP's without it would be silently without effect. */
+function httpPlanOf(args: HttpArgs, allowHosts: string[]): HttpPlan | undefined {
+  if (args.http === true) return planHttp({ ...args, allowHosts });
+  const alone = (['host', 'port', 'url', 'issuer'] as const).find((name) => args[name] !== undefined);
+  const flag = alone ?? (allowHosts.length > 0 ? 'allow-host' : undefined);
+  if (flag !== undefined) throw usage('capstan serve', `--${flag} needs --http.`);
+  return undefined;
+}
+
+function namesIn(list: string | undefined): string[] {
+  return (list ?? '').split(',').filter((name) => name !== '');
+}
 
 function guard(): Guard {
   return {
