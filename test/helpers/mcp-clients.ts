@@ -1,8 +1,9 @@
-/** Real MCP clients of both eras over stdio: the 2.x client at 2026-07-28, and the 1.x client, which shakes hands. */
-import { Client as ModernClient } from '@modelcontextprotocol/client';
+/** Real MCP clients of both eras over stdio and HTTP: the 2.x client at 2026-07-28, and the 1.x client, which shakes hands. */
+import { Client as ModernClient, StreamableHTTPClientTransport as ModernHttpTransport } from '@modelcontextprotocol/client';
 import { StdioClientTransport as ModernTransport } from '@modelcontextprotocol/client/stdio';
 import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport as LegacyTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { StreamableHTTPClientTransport as LegacyHttpTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { z } from 'zod';
 import { packageFile } from '../../src/package-root.ts';
@@ -18,7 +19,9 @@ export type PersonAnswers = 'accept' | 'decline' | 'cancel' | 'break';
 export type ConnectOptions = {
   /** What node runs; default: the server itself. */
   program?: string[];
-  home: string;
+  home?: string;
+  /** A server that runs already, over HTTP, instead of one of our own. */
+  at?: { url: string; token?: string };
   env?: Record<string, string>;
   /** What the person says to a form; left out, the client cannot ask. */
   person?: (message: string) => PersonAnswers;
@@ -102,13 +105,17 @@ type Wire = {
   close(): Promise<void>;
 };
 
-function processOf({ program, home, env }: ConnectOptions) {
+function processOf({ program, home = '', env }: ConnectOptions) {
   return {
     command: process.execPath,
     args: program ?? [mainFile],
     env: { CAPSTAN_HOME: home, PATH: process.env['PATH'] ?? '', ...env },
     stderr: 'pipe' as const,
   };
+}
+
+function headersOf(token: string | undefined): { requestInit?: { headers: Record<string, string> } } {
+  return token === undefined ? {} : { requestInit: { headers: { authorization: `Bearer ${token}` } } };
 }
 
 const capabilitiesOf = ({ person }: ConnectOptions) => (person ? { elicitation: { form: {} } } : {});
@@ -122,8 +129,9 @@ function answerForm(person: (message: string) => PersonAnswers, params: unknown)
 }
 
 async function connectModern(options: ConnectOptions): Promise<Wire> {
-  const transport = new ModernTransport(processOf(options));
-  const heard = collect(transport.stderr);
+  const { at } = options;
+  const transport = at ? new ModernHttpTransport(new URL(at.url), headersOf(at.token)) : new ModernTransport(processOf(options));
+  const heard = collect('stderr' in transport ? transport.stderr : undefined);
   const client = new ModernClient(
     { name: 'test', version: '1' },
     { capabilities: capabilitiesOf(options), versionNegotiation: { mode: 'auto' } },
@@ -132,7 +140,7 @@ async function connectModern(options: ConnectOptions): Promise<Wire> {
   if (person) client.setRequestHandler('elicitation/create', async (request) => answerForm(person, request.params));
   await client.connect(transport);
   return {
-    pid: () => transport.pid,
+    pid: () => ('pid' in transport ? transport.pid : null),
     protocol: () => client.getNegotiatedProtocolVersion(),
     stderr: heard,
     instructions: () => client.getInstructions(),
@@ -151,14 +159,15 @@ async function connectModern(options: ConnectOptions): Promise<Wire> {
 }
 
 async function connectLegacy(options: ConnectOptions): Promise<Wire> {
-  const transport = new LegacyTransport(processOf(options));
-  const heard = collect(transport.stderr);
+  const { at } = options;
+  const transport = at ? new LegacyHttpTransport(new URL(at.url), headersOf(at.token)) : new LegacyTransport(processOf(options));
+  const heard = collect('stderr' in transport ? transport.stderr : undefined);
   const client = new LegacyClient({ name: 'test', version: '1' }, { capabilities: capabilitiesOf(options) });
   const { person } = options;
   if (person) client.setRequestHandler(ElicitRequestSchema, async (request) => answerForm(person, request.params));
   await client.connect(transport);
   return {
-    pid: () => transport.pid,
+    pid: () => ('pid' in transport ? transport.pid : null),
     protocol: () => 'legacy',
     stderr: heard,
     instructions: () => client.getInstructions(),

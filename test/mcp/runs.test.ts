@@ -2,21 +2,39 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { compiledHelper } from '../helpers/build.ts';
 import { temporaryHome } from '../helpers/desk.ts';
 import { askWorld, startWorld } from '../helpers/fake-world.ts';
+import { type HttpServer, startRelayHttp } from '../helpers/http-server.ts';
 import { connect, type Era, eras, type PersonAnswers, type TestClient } from '../helpers/mcp-clients.ts';
 
 let place: ReturnType<typeof temporaryHome>;
 let world: Awaited<ReturnType<typeof startWorld>>;
 let clients: TestClient[];
+let server: HttpServer | undefined;
 beforeEach(async () => {
   place = temporaryHome();
   world = await startWorld();
   clients = [];
+  server = undefined;
 });
 afterEach(async () => {
   await Promise.all(clients.map((client) => client.close()));
+  await server?.stop();
   await world.close();
   place.remove();
 });
+
+type Door = 'stdio' | 'http';
+const doors = eras.flatMap((era): { era: Era; door: Door }[] => [
+  { era, door: 'stdio' },
+  { era, door: 'http' },
+]);
+
+async function openAt(door: Door, era: Era, person?: (message: string) => PersonAnswers): Promise<TestClient> {
+  if (door === 'stdio') return open(era, person);
+  server ??= await startRelayHttp(place.home, world.url);
+  const client = await connect(era, { at: { url: server.url }, ...(person ? { person } : {}) });
+  clients.push(client);
+  return { ...client, stderr: server.stderr };
+}
 
 async function open(era: Era, person?: (message: string) => PersonAnswers): Promise<TestClient> {
   const client = await connect(era, {
@@ -35,9 +53,9 @@ const toResting = async (client: TestClient, name: string) => {
 };
 const sealed = () => world.state().journal.filter((entry) => entry.name === 'seal').length;
 
-describe.each(eras)('a %s client', (era) => {
+describe.each(doors)('a $era client over $door', ({ era, door }) => {
   test('starts, is refused what a state does not take, advances and looks from every side', async () => {
-    const client = await open(era);
+    const client = await openAt(door, era);
     const started = await client.call('start_workflow', { workflow: 'relay_alias', name: 'one' });
     expect(started).toMatchObject({ state: 'asking', status: 'waiting', version: 1, next: { who: 'you', call: { tool: 'advance_run' } } });
     const refusal = await client.refused('advance_run', { run: 'one', event: 'finish' });
@@ -68,7 +86,7 @@ describe.each(eras)('a %s client', (era) => {
   });
 
   test('gets the same answer for the same request key, and a refusal for another request under it', async () => {
-    const client = await open(era);
+    const client = await openAt(door, era);
     const first = await client.call('start_workflow', { workflow: 'relay', requestKey: 'k1' });
     const again = await client.call('start_workflow', { workflow: 'relay', requestKey: 'k1' });
     expect(again).toMatchObject({ runId: first.runId, replayed: true });
@@ -83,7 +101,7 @@ describe.each(eras)('a %s client', (era) => {
 
   test('approves by a form without fields whose text is the statement and the run', async () => {
     const asked: string[] = [];
-    const client = await open(era, (message) => {
+    const client = await openAt(door, era, (message) => {
       asked.push(message);
       return 'accept';
     });
@@ -95,7 +113,7 @@ describe.each(eras)('a %s client', (era) => {
   });
 
   test.each(['decline', 'cancel', 'break'] as const)('that answers a form with %s leaves the run waiting', async (says) => {
-    const client = await open(era, () => says);
+    const client = await openAt(door, era, () => says);
     const { runId } = await toResting(client, 'no');
     // A client that breaks on the form fails its own call on the modern wire; the run must stand all the same.
     await client.raw('advance_run', { run: runId, event: 'finish' }).then(
@@ -112,7 +130,7 @@ describe.each(eras)('a %s client', (era) => {
   });
 
   test('that cannot ask gets the run back with the person as the next one, and no error', async () => {
-    const client = await open(era);
+    const client = await openAt(door, era);
     const { runId } = await toResting(client, 'mute');
     const answer = await client.call('advance_run', { run: runId, event: 'finish' });
     expect(answer).toMatchObject({
@@ -126,7 +144,7 @@ describe.each(eras)('a %s client', (era) => {
 
   test('rolls back after the person saw what is taken back', async () => {
     const asked: string[] = [];
-    const client = await open(era, (message) => {
+    const client = await openAt(door, era, (message) => {
       asked.push(message);
       return 'accept';
     });
@@ -141,7 +159,7 @@ describe.each(eras)('a %s client', (era) => {
   });
 
   test('hears progress while it waits, and a cancelled request ends the waiting but not the run', async () => {
-    const client = await open(era);
+    const client = await openAt(door, era);
     const { runId } = await client.call('start_workflow', { workflow: 'relay' });
     await askWorld(world.url, '/fault', { name: 'second', fault: 'fail-before', left: 3 });
     const heard: string[] = [];
@@ -167,7 +185,7 @@ describe.each(eras)('a %s client', (era) => {
   });
 
   test('is told errors by code, and what may not be shown by a log id', async () => {
-    const client = await open(era);
+    const client = await openAt(door, era);
     expect(await client.refused('test_broken', { run: 'app-error' })).toEqual({
       code: 'TEST_REFUSED',
       message: 'It was refused.',
