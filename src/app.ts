@@ -41,7 +41,7 @@ export type Warning = { code: string; say: string };
 export type DokployCheck = { version: string; warnings: Warning[] };
 
 export type App = McpApp &
-  Pick<Desk, 'home' | 'engine' | 'worker' | 'registry' | 'vault' | 'tokens' | 'runAccess'> & {
+  Pick<Desk, 'home' | 'engine' | 'worker' | 'registry' | 'vault' | 'tokens' | 'runAccess' | 'approver'> & {
     /** Status, audit, pruning, runs of other definitions. */
     operations: Operations;
     /** As given, for a worker that is left behind. */
@@ -71,6 +71,7 @@ export async function openApp({ config, log, scrubber, patience, workflowFolders
     log,
     scrubber,
     readVariable,
+    ...(config.sealedTags === undefined ? {} : { sealedTags: config.sealedTags }),
     hands({ vault, registry, clock, rates }) {
       const limiterFor = createLimiters({ turnstile: rates });
       const templateBaseUrlFor = async (name: string) => (await registry.dokploy(name)).options.templateBaseUrl;
@@ -102,6 +103,7 @@ export async function openApp({ config, log, scrubber, patience, workflowFolders
     vault,
     tokens: desk.tokens,
     runAccess: desk.runAccess,
+    approver: desk.approver,
     operations,
     workflowFolders,
     ...readersOf(desk, scrubber),

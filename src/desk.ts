@@ -1,6 +1,7 @@
 /** Opens one CAPSTAN_HOME: store, key, vault, engine and worker, without any outside system or door. */
 import { eq } from 'drizzle-orm';
 import { systemClock } from './clock.ts';
+import { ruleText } from './engine/approval-policy.ts';
 import { type Catalog, createCatalog } from './engine/catalog.ts';
 import { createDispatch } from './engine/dispatch.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
@@ -9,6 +10,7 @@ import type { WorkflowLike } from './engine/registration.ts';
 import { createWorker, type Worker } from './engine/worker.ts';
 import type { Logger } from './log.ts';
 import type { Scrubber } from './scrub.ts';
+import { type ApproverDesk, createApprover } from './store/approver.ts';
 import { type BackupBook, createBackupBook } from './store/backup-book.ts';
 import { createCrypto } from './store/crypto.ts';
 import { type Home, type HomeKey, openKey, prepareHome } from './store/home.ts';
@@ -38,6 +40,8 @@ export type DeskOptions = {
   scrubber: Scrubber;
   readVariable: (name: string) => string | undefined;
   clock?: Clock;
+  /** Tags whose targets take only sealed approvals (A2). Default: production. */
+  sealedTags?: readonly string[];
   /** For tests that break a port on purpose. */
   wrapStore?: (store: Store) => Store;
 };
@@ -54,6 +58,7 @@ export type Desk = {
   backups: BackupBook;
   tokens: Tokens;
   runAccess: RunAccess;
+  approver: ApproverDesk;
   /** Leaves the workers and closes the store; stop the worker first. */
   close(): void;
 };
@@ -100,11 +105,19 @@ export async function openDesk(options: DeskOptions): Promise<Desk> {
         revision: definition.revision,
       });
     }
+    const approver = createApprover({
+      connection,
+      file: home.approverFile,
+      sealedTags: options.sealedTags ?? ['production'],
+      ruleText,
+      register: scrubber.register,
+      now: clock.now,
+    });
     const wakes = createWakes(home.wake, clock.now);
     const ownership = joinWorkers(home.workers);
     const dispatch = createDispatch({ store, catalog, clock, crypto, log });
     const presence = watchPresence(home, clock.now);
-    const deps = { store, dispatch, vault, hands, catalog, clock, crypto, log, wakes, ownership, presence };
+    const deps = { store, dispatch, vault, hands, catalog, clock, crypto, log, wakes, ownership, presence, approver };
     const worker = createWorker(deps);
     // What we own here we can never write down again: whoever has the newer version, or the file that is there now, takes it over (D3, E4).
     onLeft = () => void worker.stop(1_500).then(() => ownership.leave());
@@ -120,6 +133,7 @@ export async function openDesk(options: DeskOptions): Promise<Desk> {
       backups,
       tokens: createTokens(connection, clock.now),
       runAccess: createRunAccess(connection),
+      approver,
       close() {
         wakes.close();
         ownership.leave();

@@ -13,6 +13,8 @@ export const root = defineCommand({
     hold: () => import('./commands/hold.ts').then(({ hold }) => hold),
     release: () => import('./commands/hold.ts').then(({ release }) => release),
     approve: () => import('./commands/approve.ts').then(({ approve }) => approve),
+    approver: () => import('./commands/approver.ts').then(({ approver }) => approver),
+    rules: () => import('./commands/rules.ts').then(({ rules }) => rules),
     dokploy: () => import('./commands/dokploy.ts').then(({ dokploy }) => dokploy),
     targets: () => import('./commands/targets.ts').then(({ targets }) => targets),
     connection: () => import('./commands/connection.ts').then(({ connection }) => connection),

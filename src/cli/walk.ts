@@ -58,7 +58,7 @@ async function chooseEvent({ waitingFor }: RunView): Promise<WaitingFor | undefi
 
 function send({ app, caller, terminal }: Walk, view: RunView, event: string, payload: Record<string, unknown>): Promise<Answer> {
   const request = { run: view.runId, event, payload, expectedVersion: view.version };
-  return withApproval(app.engine, terminal, () => app.engine.advance(request, caller));
+  return withApproval(app, terminal, () => app.engine.advance(request, caller));
 }
 
 async function keepSecret({ app }: Walk, view: RunView, field: string, value: string): Promise<string> {

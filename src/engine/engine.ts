@@ -3,7 +3,7 @@
  * C3 A user's event gets a version conflict as an answer. C6 A request key answers again with the current view.
  */
 import { AppError } from '../errors.ts';
-import { createApprovals } from './approvals.ts';
+import { createApprovals, type Granter } from './approvals.ts';
 import type { Definition } from './catalog.ts';
 import { changeOf } from './change.ts';
 import { describe } from './describe.ts';
@@ -58,8 +58,11 @@ export type Engine = {
   /** The open approval requests of a run, newest last. */
   pendingApprovals(run: string): Promise<ApprovalRow[]>;
   /** A person's yes: signs the request and carries out what it allows. */
-  approve(id: string, by: { principal: string; level: ApprovalLevel; door: string }): Promise<Answer>;
-  decline(id: string): Promise<void>;
+  approve(id: string, by: Granter & { door: string }): Promise<Answer>;
+  /** A person's no: the request is void and the run goes on waiting. */
+  decline(id: string, by: Caller & { level: ApprovalLevel }): Promise<void>;
+  /** The name of the target for which only the approver's seal will do, if there is one (A2). */
+  sealedTarget(run: string): Promise<string | undefined>;
 };
 
 const maxOpenRuns = 1_000;
@@ -135,12 +138,14 @@ export function createEngine(deps: EngineDeps): Engine {
       const event = accepted(definition, run, request.event);
       const payload = parse(event.payload, handed.payload, `the payload of ${event.type}`, 'PAYLOAD_INVALID', catalog);
       let consume: Change['consume'];
+      let byRule: string | undefined;
       if (event.confirm !== undefined) {
         const subject = advanceSubject(crypto, definition, run, event, handed.payload);
-        if (request.approval === undefined)
-          return approvals.require(run, subject, { principal: caller.principal, requestKey: request.requestKey });
-        await approvals.check(run, subject, request.approval);
-        consume = { approvalId: request.approval };
+        const asker = { principal: caller.principal, requestKey: request.requestKey };
+        const approvalId = request.approval ?? (await approvals.require(run, subject, asker)).id;
+        const granted = await approvals.check(run, subject, approvalId);
+        consume = { approvalId };
+        if (granted.level === 'rule') byRule = granted.grantedBy ?? undefined;
       }
       // The event's fields are the validated payload; `type` is ours and comes last.
       const step = plan(definition.machine, run.snapshot, { ...(payload as object), type: event.type });
@@ -161,6 +166,7 @@ export function createEngine(deps: EngineDeps): Engine {
         ...(consume ? { consume } : {}),
         ...(handed.staged.length > 0 ? { writes: { secrets: handed.staged, artifacts: [], targets: [] } } : {}),
       });
+      if (byRule !== undefined) await audit({ principal: byRule, door: caller.door }, `approve advance ${event.type}`, run.id, 'rule');
       await audit(caller, `advance ${event.type}`, run.id);
       return view(run.id);
     },
@@ -219,7 +225,12 @@ export function createEngine(deps: EngineDeps): Engine {
       return engine.rollback({ ...common, to: Number(granted.event) }, asker);
     },
 
-    decline: (id) => approvals.decline(id),
+    async decline(id, by) {
+      const row = await approvals.decline(id);
+      if (row) await audit({ principal: by.principal, door: by.door }, `decline ${row.kind} ${row.event}`, row.runId, by.level);
+    },
+
+    sealedTarget: async (reference) => approvals.sealedTarget((await loadRun(reference)).run),
   };
 
   async function setHeld(reference: string, held: boolean, caller: Caller): Promise<RunView> {

@@ -2,6 +2,7 @@
 import { AppError } from '../errors.ts';
 import type { Catalog, Definition } from './catalog.ts';
 import { describe, type EventDescription } from './describe.ts';
+import { eventsOf } from './machine-events.ts';
 import { restore } from './plan.ts';
 import type { RunRow, StagedSecret, Vault } from './ports.ts';
 
@@ -54,7 +55,8 @@ export async function handOver(
 ): Promise<{ payload: unknown; fingerprinted: unknown; staged: StagedSecret[] }> {
   const payload = request.payload ?? {};
   const definition = deps.catalog.list().find((candidate) => candidate.name === run.workflow && candidate.hash === run.definitionHash);
-  const secret = definition ? secretFields(definition, request.event) : [];
+  // In any state: a request that is sent again finds its run further on (C6).
+  const secret = definition ? (eventsOf(definition.machine).find(({ type }) => type === request.event)?.secret ?? []) : [];
   if (secret.length === 0 || typeof payload !== 'object' || payload === null) return { payload, fingerprinted: payload, staged: [] };
   const out: Record<string, unknown> = { ...payload };
   const fingerprinted: Record<string, unknown> = { ...payload };
@@ -78,17 +80,4 @@ export async function handOver(
 
 export function quoted(text: string): string {
   return JSON.stringify(text.slice(0, 60));
-}
-
-type Stateful = { meta?: { events?: Record<string, { secret?: readonly string[] }> }; states?: Record<string, Stateful> };
-
-/** The secret fields of an event in any state: a request that is sent again finds its run further on (C6). */
-function secretFields(definition: Definition, type: string): string[] {
-  const found = new Set<string>();
-  const visit = (state: Stateful): void => {
-    for (const field of state.meta?.events?.[type]?.secret ?? []) found.add(field);
-    for (const inner of Object.values(state.states ?? {})) visit(inner);
-  };
-  visit(definition.machine.config as unknown as Stateful); // XState types a config over every name in it; only meta is read
-  return [...found];
 }

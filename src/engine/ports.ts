@@ -112,7 +112,37 @@ export type CheckpointRow = {
   voided: boolean;
 };
 
-export type ApprovalLevel = 'client-vouched' | 'terminal' | 'sealed' | 'rule';
+/** How a person's yes was proven (A2), weakest first; `page` is the run's name typed into the approval page. */
+export type ApprovalLevel = 'client-vouched' | 'page' | 'terminal' | 'sealed' | 'rule';
+
+/** A target by name, with what the owner says of it. */
+export type KnownTarget = { name: string; tags: readonly string[] };
+
+/** Allows the confirmed events of a workflow on targets that carry all these tags, until it expires; signed by the approver key (A2). */
+export type StandingRule = {
+  id: string;
+  workflow: string;
+  /** One event only; null for every confirmed event of the workflow. */
+  event: string | null;
+  tags: readonly string[];
+  expiresAt: number;
+  signature: string;
+};
+
+/** The approver key after a passphrase has opened it. */
+export type Seal = { keyId: string; sign(text: string): string };
+
+/** The owner's side of approvals: whose seal counts, what it allows for good, which tags ask for it (A2). */
+export interface Approver {
+  readonly sealedTags: readonly string[];
+  /** True once there is an approver key. */
+  exists(): Promise<boolean>;
+  /** True when the present approver key made this signature. */
+  verify(text: string, signature: string): Promise<boolean>;
+  targets(): Promise<KnownTarget[]>;
+  /** Standing rules whose signature was verified. */
+  rules(): Promise<StandingRule[]>;
+}
 
 export type ApprovalRow = {
   id: string;
@@ -316,7 +346,8 @@ export interface Vault {
   unseal(scope: string, bytes: Uint8Array): Promise<unknown>;
   /** `env:NAME`, `file:PATH` or `secret:<id>` to a staged secret or the same reference (S2). */
   handOver(reference: string, scope: string, name: string): Promise<{ reference: string; staged?: StagedSecret; fingerprint: string }>;
-  stageSecret(scope: string, name: string, value: string): StagedSecret;
+  /** `id` where the reference was given out before the value came. */
+  stageSecret(scope: string, name: string, value: string, id?: string): StagedSecret;
   reveal(reference: string, staged?: readonly StagedSecret[]): Promise<string>;
   stageArtifact(role: string, media: string, text: string): Promise<StagedArtifact>;
   readArtifact(reference: string): Promise<string>;

@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts';
 import type { Catalog } from './catalog.ts';
 import type { Dispatch } from './dispatch.ts';
 import { quoted } from './payload.ts';
-import type { Change, Clock, Crypto, EffectRow, Hands, Log, Presence, RunRow, Store, Vault, Wakes } from './ports.ts';
+import type { Approver, Change, Clock, Crypto, EffectRow, Hands, Log, Presence, RunRow, Store, Vault, Wakes } from './ports.ts';
 import { type RunView, viewOf } from './view.ts';
 
 export type Caller = { principal: string; door: string };
@@ -18,6 +18,8 @@ export type EngineDeps = {
   log: Log;
   wakes: Wakes;
   presence: Presence;
+  /** Left out, no target asks for a seal and no rule stands. */
+  approver?: Approver;
 };
 
 /** An answer; `replayed` when the same request key had done it before (C6). */

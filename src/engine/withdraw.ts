@@ -41,10 +41,9 @@ export async function rollbackRun(deps: Deps, request: RollbackRequest, caller: 
   let consume: Change['consume'];
   if (preview.undo.length > 0) {
     const subject = rollbackSubject(crypto, run, preview);
-    if (request.approval === undefined)
-      return approvals.require(run, subject, { principal: caller.principal, requestKey: request.requestKey });
-    await approvals.check(run, subject, request.approval);
-    consume = { approvalId: request.approval };
+    const approvalId = request.approval ?? (await approvals.require(run, subject, asker(request, caller))).id;
+    await approvals.check(run, subject, approvalId);
+    consume = { approvalId };
   }
   const approved = preview.undo.map((item) => item.effect);
   const record = { to: preview.to, stage: 'draining' as const, approved, principal: caller.principal, requestedAt: clock.now() };
@@ -83,10 +82,9 @@ export async function cancelRun(deps: Deps, request: CancelRequest, caller: Call
   let consume: Change['consume'];
   if (outside.length > 0) {
     const subject = cancelSubject(crypto, run, outside);
-    if (request.approval === undefined)
-      return approvals.require(run, subject, { principal: caller.principal, requestKey: request.requestKey });
-    await approvals.check(run, subject, request.approval);
-    consume = { approvalId: request.approval };
+    const approvalId = request.approval ?? (await approvals.require(run, subject, asker(request, caller))).id;
+    await approvals.check(run, subject, approvalId);
+    consume = { approvalId };
   }
   await commitOrConflict({
     runId: run.id,
@@ -109,4 +107,9 @@ export async function cancelRun(deps: Deps, request: CancelRequest, caller: Call
   });
   await audit(caller, 'cancel', run.id);
   return view(run.id);
+}
+
+/** Who asks, and the key under which the answer is found again (C6). */
+function asker({ requestKey }: { requestKey?: string | undefined }, { principal }: Caller) {
+  return { principal, requestKey };
 }

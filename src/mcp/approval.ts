@@ -11,25 +11,36 @@ import { AppError } from '../errors.ts';
 /** What travels through the client, signed. */
 export type ApprovalState = { approval: string; run: string; tool: string; arguments: string };
 
-export type Asked = { approval: string; run: string; statement: string };
+export type Asked = {
+  approval: string;
+  run: string;
+  statement: string;
+  /** The target that takes only the approver's seal: a client cannot give that. */
+  sealed?: string;
+};
 
-/** How the person answered; `failed` when the client did not ask or sent something else. */
-export type PersonSays = 'accept' | 'decline' | 'cancel' | 'failed';
+/** How the person answered; `failed` when the client came back without an answer, `unasked` when it could not ask. */
+export type PersonSays = 'accept' | 'decline' | 'cancel' | 'failed' | 'unasked';
 
 /** The request that the engine wrote down, or undefined for any other error. */
 export function askedIn(error: unknown): Asked | undefined {
   if (!(error instanceof AppError) || error.code !== 'APPROVAL_REQUIRED') return undefined;
-  const { approval, run, statement } = error.details ?? {};
+  const { approval, run, statement, sealed } = error.details ?? {};
   if (typeof approval !== 'string' || typeof run !== 'string' || typeof statement !== 'string') return undefined;
-  return { approval, run, statement };
+  return { approval, run, statement, ...(typeof sealed === 'string' ? { sealed } : {}) };
 }
 
 export function stateOf(asked: Asked, tool: string, args: unknown): ApprovalState {
-  return { approval: asked.approval, run: asked.run, tool, arguments: hashOf(args) };
+  return { approval: asked.approval, run: asked.run, ...callOf(tool, args) };
+}
+
+/** What binds a state to one call. */
+export function callOf(tool: string, args: unknown): Pick<ApprovalState, 'tool' | 'arguments'> {
+  return { tool, arguments: hashOf(args) };
 }
 
 /** Throws APPROVAL_STATE_FOREIGN when a state comes back with another request than it left with. */
-export function requireSame(state: ApprovalState, tool: string, args: unknown): void {
+export function requireSame(state: Pick<ApprovalState, 'tool' | 'arguments'>, tool: string, args: unknown): void {
   if (state.tool === tool && state.arguments === hashOf(args)) return;
   throw new AppError('APPROVAL_STATE_FOREIGN', {
     message: 'The answer of the person belongs to another request than this one.',
@@ -49,9 +60,10 @@ export async function settle(
   by: { principal: string; door: string },
 ): Promise<Answer> {
   if (says === 'accept') return engine.approve(asked.approval, { ...by, level: 'client-vouched' });
-  await engine.decline(asked.approval);
+  // Nobody was asked: the request stands, for the page or a terminal.
+  if (says !== 'unasked') await engine.decline(asked.approval, { ...by, level: 'client-vouched' });
   const view = await engine.inspect(asked.run);
-  const what = says === 'failed' ? 'The person could not be asked' : 'The person did not approve';
+  const what = says === 'failed' || says === 'unasked' ? 'The person could not be asked' : 'The person did not approve';
   return {
     ...view,
     next: { who: 'human', say: `${what}; nothing was changed and the run waits in "${view.state}". Ask the person what to do instead.` },

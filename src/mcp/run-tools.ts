@@ -8,9 +8,12 @@ export const startWorkflow = defineTool(core.startWorkflow, async ({ waitMs, ...
   waited(await call.app.engine.start(request, call.caller), waitMs, call),
 );
 
-export const advanceRun = defineTool(core.advanceRun, async ({ waitMs, ...request }, call) =>
-  afterApproval(await call.approved(() => call.app.engine.advance(request, call.caller)), waitMs, call),
-);
+export const advanceRun = defineTool(core.advanceRun, async ({ waitMs, ...asked }, call) => {
+  const handed = await call.handedOver(asked);
+  if ('instead' in handed) return handed.instead;
+  const request = { ...asked, payload: handed.payload };
+  return afterApproval(await call.approved(() => call.app.engine.advance(request, call.caller)), waitMs, call);
+});
 
 export const rollbackRun = defineTool(core.rollbackRun, async ({ waitMs, dryRun, ...request }, call) => {
   if (dryRun === true) {

@@ -3,10 +3,11 @@
  * 1. `tools/list` is static data in a fixed order; nothing behind `app` is opened for it.
  * 2. A tool's behaviour never sees the wire: arguments are parsed and secrets in them refused before it, answers cleaned and limited after it.
  */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import {
   CLIENT_CAPABILITIES_META_KEY,
   createRequestStateCodec,
+  type ElicitRequestParams,
   type InputRequiredResult,
   inputRequired,
   inputResponse,
@@ -18,11 +19,13 @@ import { z } from 'zod';
 import type { Answer } from '../engine/engine.ts';
 import { type Guard, type ToolResult, toErrorResult, toResult } from './answer.ts';
 import type { McpApp } from './app-port.ts';
-import { type ApprovalState, askedIn, messageOf, type PersonSays, requireSame, settle, stateOf } from './approval.ts';
+import { type ApprovalState, askedIn, callOf, messageOf, type PersonSays, requireSame, settle, stateOf } from './approval.ts';
 import { type Connection, destructiveDenied, isLocal, localConnection, requireAllowed, requireWithinTargets } from './connection.ts';
+import { type PagePort, withPage } from './page.ts';
 import { printable } from './printable.ts';
 import type { RateGuard } from './rates.ts';
 import { scoped } from './scoped.ts';
+import { handOver, type SecretState, type SecretWire } from './secret-asking.ts';
 import { isQuestion, parseArguments, type Question, refuseSecrets, type Tool, type ToolCall } from './tool.ts';
 import { toolsOf } from './toolset.ts';
 import { withProgress } from './waiting.ts';
@@ -36,12 +39,14 @@ export type ServerDeps = {
   rates?: RateGuard;
   /** Groups beside core (`--toolsets`). */
   toolsets?: readonly string[];
+  /** The page on which a person approves and types secrets; left out where nobody could open it. */
+  pages?: () => Promise<PagePort>;
   /** Further tools, listed last. */
   tools?: readonly Tool[];
 };
 
 export const instructions =
-  'Capstan runs jobs on Supabase and Dokploy as durable runs. 1. list_workflows, then start_workflow. 2. Do what `next` in the answer says: usually advance_run with one of the waitingFor events. 3. inspect_run while it works. If next.who is human, tell the person what next.say says, and wait. Never send a secret itself: send env:NAME or file:PATH.';
+  'Capstan runs jobs on Supabase and Dokploy as durable runs. 1. list_workflows, then start_workflow. 2. Do what `next` in the answer says: usually advance_run with one of the waitingFor events. 3. inspect_run while it works. If next.who is human, tell the person what next.say says, and wait. Never send a secret itself: send env:NAME or file:PATH, or ask:person to have the person type it on a local page.';
 
 /** Ten minutes: a person answers, not a program. */
 const personMs = 600_000;
@@ -50,8 +55,11 @@ const formSchema = { type: 'object' as const, properties: {} };
 /** One process serves every round of a question, so its key lives as long as it does. */
 const stateKey = randomBytes(32);
 
+/** What travels through the client in the middle of a call, signed. */
+type WireState = ApprovalState | (SecretState & Pick<ApprovalState, 'tool' | 'arguments'>);
+
 function codecOf({ caller }: Connection) {
-  return createRequestStateCodec<ApprovalState>({
+  return createRequestStateCodec<WireState>({
     key: stateKey,
     ttlSeconds: personMs / 1000,
     bind: (ctx) => `${ctx.mcpReq.method} ${caller.principal}`,
@@ -103,8 +111,10 @@ async function callTool(served: Served, tool: Tool, args: unknown, ctx: ServerCo
     requireAllowed(connection, tool.definition);
     const whole = await deps.app();
     if (connection.targets) requireWithinTargets(connection, tool.definition, parsed, await namesOfTargets(whole));
-    const result = await tool.run(args, toCall(scoped(whole, connection), served, name, args, ctx));
-    return isQuestion(result) ? toInputRequired(result) : toResult(result, deps.guard);
+    const app = scoped(whole, connection);
+    const pages = connection.role === 'approver' && isLocal(connection.caller.principal) ? deps.pages : undefined;
+    const result = await tool.run(args, toCall(app, served, pages, name, args, ctx));
+    return isQuestion(result) ? toInputRequired(result) : toResult(await withPage(pages, app.engine, result), deps.guard);
   } catch (error) {
     return toErrorResult(name, error, deps.guard);
   }
@@ -114,19 +124,21 @@ async function namesOfTargets(app: McpApp): Promise<string[]> {
   return (await app.targets()).map((target) => target.name);
 }
 
-function toInputRequired({ message, requestState }: Question): InputRequiredResult {
-  return inputRequired({ inputRequests: { approval: inputRequired.elicit({ message, requestedSchema: formSchema }) }, requestState });
+function toInputRequired({ message, requestState, url }: Question): InputRequiredResult {
+  const approval =
+    url === undefined ? inputRequired.elicit({ message, requestedSchema: formSchema }) : inputRequired.elicitUrl({ message, url });
+  return inputRequired({ inputRequests: { approval }, requestState });
 }
 
-function toCall(app: McpApp, served: Served, tool: string, args: unknown, ctx: ServerContext): ToolCall {
+function toCall(app: McpApp, served: Served, pages: ServerDeps['pages'], tool: string, args: unknown, ctx: ServerContext): ToolCall {
   const { engine } = app;
   const { deps, server, codec, connection } = served;
   const { caller } = connection;
   const progress = progressOf(ctx, deps.guard.scrub);
   const by = { principal: caller.principal, door: caller.door };
   const act = async (first: () => Promise<Answer>): Promise<Answer | Question> => {
-    const state = ctx.mcpReq.requestState<ApprovalState>();
-    if (state !== undefined) {
+    const state = ctx.mcpReq.requestState<WireState>();
+    if (state !== undefined && 'approval' in state) {
       requireSame(state, tool, args);
       return settle(engine, state, personSays(ctx), by);
     }
@@ -136,18 +148,47 @@ function toCall(app: McpApp, served: Served, tool: string, args: unknown, ctx: S
       const asked = askedIn(error);
       if (!asked) throw error;
       if (connection.denyDestructive) {
-        await engine.decline(asked.approval);
+        await engine.decline(asked.approval, { ...by, level: 'client-vouched' });
         throw destructiveDenied(tool);
       }
       const view = await engine.inspect(asked.run);
-      if (connection.role !== 'approver' || !canAsk(server, ctx)) return view;
+      if (asked.sealed !== undefined || connection.role !== 'approver' || !canAsk(server, ctx, 'form')) return view;
       if (await needsAnother(app, connection, asked.run)) return { ...view, next: anotherApprover };
       const message = printable(deps.guard.scrub(messageOf(asked, view.name)));
       if (isModern(ctx)) return { ask: 'person', message, requestState: await codec.mint(stateOf(asked, tool, args), ctx) };
-      return settle(engine, asked, await askNow(message, ctx, progress), by);
+      const form = { mode: 'form' as const, message, requestedSchema: formSchema };
+      return settle(engine, asked, await askNow(form, ctx, progress), by);
     }
   };
-  return { app, caller, signal: ctx.mcpReq.signal, progress, approved: act };
+  const wire = (): SecretWire => {
+    const state = ctx.mcpReq.requestState<WireState>();
+    if (state !== undefined && 'secrets' in state) requireSame(state, tool, args);
+    return {
+      engine,
+      pages,
+      canOpen: canAsk(server, ctx, 'url'),
+      returned: state !== undefined && 'secrets' in state ? { state, says: personSays(ctx) } : undefined,
+      openNow: isModern(ctx)
+        ? undefined
+        : (message, url) => askNow({ mode: 'url', message, url, elicitationId: randomUUID() }, ctx, progress),
+      comeBack: async (message, url, asked) => ({
+        ask: 'person',
+        message,
+        url,
+        requestState: await codec.mint({ ...asked, ...callOf(tool, args) }, ctx),
+      }),
+      patiently: (outcome) =>
+        withProgress({ progress }, 'Waiting for the person to type the secret', () => within(outcome, ctx.mcpReq.signal)),
+    };
+  };
+  return { app, caller, signal: ctx.mcpReq.signal, progress, approved: act, handedOver: (request) => handOver(wire(), request) };
+}
+
+/** The outcome, or undefined after ten minutes or when the client cancels. */
+async function within<T>(outcome: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  const over = AbortSignal.any([signal, AbortSignal.timeout(personMs)]);
+  const late = new Promise<undefined>((resolve) => over.addEventListener('abort', () => resolve(undefined), { once: true }));
+  return over.aborted ? undefined : Promise.race([outcome, late]);
 }
 
 const anotherApprover: Answer['next'] = {
@@ -174,10 +215,11 @@ const elicitationOf = z.looseObject({
 });
 
 /** A bare `elicitation: {}` means forms, as before there were modes. */
-function canAsk(server: McpServer, ctx: ServerContext): boolean {
+function canAsk(server: McpServer, ctx: ServerContext, mode: 'form' | 'url'): boolean {
   const envelope: Record<string, unknown> | undefined = ctx.mcpReq.envelope;
   const declared = elicitationOf.safeParse(envelope ? envelope[CLIENT_CAPABILITIES_META_KEY] : server.server.getClientCapabilities());
   const elicitation = declared.data?.elicitation;
+  if (mode === 'url') return elicitation?.url !== undefined;
   return elicitation !== undefined && (elicitation.form !== undefined || elicitation.url === undefined);
 }
 
@@ -187,15 +229,15 @@ function personSays(ctx: ServerContext): PersonSays {
 }
 
 /** The older eras: the question goes out while the call is held open, with progress so that the client keeps waiting. */
-async function askNow(message: string, ctx: ServerContext, progress: ToolCall['progress']): Promise<PersonSays> {
-  const request = { method: 'elicitation/create' as const, params: { mode: 'form', message, requestedSchema: formSchema } };
+async function askNow(params: ElicitRequestParams, ctx: ServerContext, progress: ToolCall['progress']): Promise<PersonSays> {
+  const request = { method: 'elicitation/create' as const, params };
   try {
-    const answer = await withProgress({ progress }, 'Waiting for the person to approve', () =>
+    const answer = await withProgress({ progress }, 'Waiting for the person to answer', () =>
       ctx.mcpReq.send(request, { timeout: personMs, signal: ctx.mcpReq.signal }),
     );
     return answer.action;
   } catch {
-    return 'failed'; // no answer, a broken client or a cancelled call: all leave the run waiting (A2)
+    return 'unasked'; // no answer, a broken client or a cancelled call: all leave the run waiting (A2)
   }
 }
 

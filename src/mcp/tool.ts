@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { Answer, Caller } from '../engine/engine.ts';
 import { AppError } from '../errors.ts';
 import type { McpApp } from './app-port.ts';
+import type { AdvanceArguments, HandedOver } from './secret-asking.ts';
 
 /** All four are said, since a client assumes the worst of what is left out. */
 export type Annotations = { readOnlyHint: boolean; destructiveHint: boolean; idempotentHint: boolean; openWorldHint: boolean };
@@ -25,7 +26,7 @@ export type ToolDefinition<I extends z.ZodObject = z.ZodObject> = {
 export type Structured = Record<string, unknown>;
 
 /** A question to the person at the client, and what to send again with the answer. */
-export type Question = { ask: 'person'; requestState: string; message: string };
+export type Question = { ask: 'person'; requestState: string; message: string /** An address to open instead of a form. */; url?: string };
 
 export type ToolCall = {
   app: McpApp;
@@ -36,6 +37,8 @@ export type ToolCall = {
   progress(say: string, percent?: number): void;
   /** Does what may need a person's yes, and asks for it where the client can (engine.md A2). */
   approved(act: () => Promise<Answer>): Promise<Answer | Question>;
+  /** Puts references where the payload says `ask:person`, after a person typed the values; else what to answer instead (design §6). */
+  handedOver(request: AdvanceArguments): Promise<HandedOver>;
 };
 
 export type Tool = {

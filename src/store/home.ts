@@ -14,6 +14,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  renameSync,
   rmSync,
   statfsSync,
   writeSync,
@@ -37,6 +38,8 @@ export type Home = {
   /** How many launches the world has seen (store/water-mark.ts). */
   waterMark: string;
   keyFile: string;
+  /** The approver key under its passphrase (store/approver.ts). */
+  approverFile: string;
   migrationLock: string;
 };
 
@@ -61,6 +64,7 @@ export function prepareHome(folder: string): Home {
     wake: join(folder, 'wake'),
     waterMark: join(folder, 'launches'),
     keyFile: join(folder, 'key.json'),
+    approverFile: join(folder, 'approver.json'),
     migrationLock: join(folder, 'migration.lock'),
   };
   try {
@@ -118,15 +122,25 @@ function parseKeyFile(path: string): unknown {
   }
 }
 
-function createKey(path: string): void {
+/** Writes a private file (0600), synced, in place of what was there. */
+export function writeAside(path: string, text: string): void {
+  renameSync(writeBeside(path, text), path);
+}
+
+function writeBeside(path: string, text: string): string {
   const aside = `${path}.${randomUUID()}`;
   const file = openSync(aside, 'wx', 0o600);
   try {
-    writeSync(file, JSON.stringify({ id: randomUUID().slice(0, 8), key: randomBytes(32).toString('hex') }));
+    writeSync(file, text);
     fsyncSync(file);
   } finally {
     closeSync(file);
   }
+  return aside;
+}
+
+function createKey(path: string): void {
+  const aside = writeBeside(path, JSON.stringify({ id: randomUUID().slice(0, 8), key: randomBytes(32).toString('hex') }));
   try {
     linkSync(aside, path);
   } catch (error) {

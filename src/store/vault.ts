@@ -44,9 +44,8 @@ export function createVault(deps: VaultDeps): Vault {
     }
   };
 
-  const stageSecret = (scope: string, name: string, value: string): StagedSecret => {
+  const stageSecret = (scope: string, name: string, value: string, id: string = randomUUID()): StagedSecret => {
     scrubber.register(value);
-    const id = randomUUID();
     return { id, scope, name, keyId: key.id, ...encrypt(`${id}|${scope}`, Buffer.from(value)) };
   };
 
@@ -73,7 +72,11 @@ export function createVault(deps: VaultDeps): Vault {
     const row =
       staged.find((candidate) => candidate.id === id) ??
       (await connection.read((db) => db.select().from(secrets).where(eq(secrets.id, id)).get()));
-    if (!row) throw new AppError('SECRET_UNKNOWN', { message: `There is no secret ${id}.`, fix: 'It may belong to another CAPSTAN_HOME.' });
+    if (!row)
+      throw new AppError('SECRET_UNKNOWN', {
+        message: `There is no secret ${id}.`,
+        fix: 'If a person was asked for it on the page, they have not given it yet; otherwise it may belong to another CAPSTAN_HOME.',
+      });
     return open(row);
   };
 

@@ -57,6 +57,7 @@ async function diagnosed() {
       caller: me,
       signal,
       progress: () => {},
+      handedOver: async ({ payload }) => ({ payload }),
       approved: async () => {
         throw new Error('a diagnosis needs no approval');
       },

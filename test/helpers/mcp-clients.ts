@@ -25,6 +25,8 @@ export type ConnectOptions = {
   env?: Record<string, string>;
   /** What the person says to a form; left out, the client cannot ask. */
   person?: (message: string) => PersonAnswers;
+  /** Opens an address for the person (URL elicitation); left out, the client cannot. */
+  opens?: (url: string, message: string) => Promise<'accept' | 'decline' | 'cancel'>;
 };
 
 export type CallOptions = { signal?: AbortSignal; onProgress?: (message: string) => void };
@@ -68,6 +70,7 @@ const viewShape = z.looseObject({
 });
 export type View = z.infer<typeof viewShape>;
 
+const urlShape = z.looseObject({ mode: z.string().optional(), url: z.string().optional(), message: z.string() });
 const formShape = z.looseObject({ message: z.string(), requestedSchema: z.looseObject({ properties: z.record(z.string(), z.unknown()) }) });
 
 /** Starts the server under a client of the given era. */
@@ -118,7 +121,16 @@ function headersOf(token: string | undefined): { requestInit?: { headers: Record
   return token === undefined ? {} : { requestInit: { headers: { authorization: `Bearer ${token}` } } };
 }
 
-const capabilitiesOf = ({ person }: ConnectOptions) => (person ? { elicitation: { form: {} } } : {});
+const capabilitiesOf = ({ person, opens }: ConnectOptions) =>
+  person || opens ? { elicitation: { ...(person ? { form: {} } : {}), ...(opens ? { url: {} } : {}) } } : {};
+
+/** The answer of whoever sits at the client to a form or to an address. */
+async function elicited({ person, opens }: ConnectOptions, params: unknown) {
+  const { mode, url, message } = urlShape.parse(params);
+  if (mode === 'url' && url !== undefined && opens) return { action: await opens(url, message) };
+  if (person) return answerForm(person, params);
+  throw new Error('the server asked what the client did not declare');
+}
 
 function answerForm(person: (message: string) => PersonAnswers, params: unknown) {
   const { message, requestedSchema } = formShape.parse(params);
@@ -136,8 +148,7 @@ async function connectModern(options: ConnectOptions): Promise<Wire> {
     { name: 'test', version: '1' },
     { capabilities: capabilitiesOf(options), versionNegotiation: { mode: 'auto' } },
   );
-  const { person } = options;
-  if (person) client.setRequestHandler('elicitation/create', async (request) => answerForm(person, request.params));
+  if (options.person || options.opens) client.setRequestHandler('elicitation/create', async (request) => elicited(options, request.params));
   await client.connect(transport);
   return {
     pid: () => ('pid' in transport ? transport.pid : null),
@@ -163,8 +174,7 @@ async function connectLegacy(options: ConnectOptions): Promise<Wire> {
   const transport = at ? new LegacyHttpTransport(new URL(at.url), headersOf(at.token)) : new LegacyTransport(processOf(options));
   const heard = collect('stderr' in transport ? transport.stderr : undefined);
   const client = new LegacyClient({ name: 'test', version: '1' }, { capabilities: capabilitiesOf(options) });
-  const { person } = options;
-  if (person) client.setRequestHandler(ElicitRequestSchema, async (request) => answerForm(person, request.params));
+  if (options.person || options.opens) client.setRequestHandler(ElicitRequestSchema, async (request) => elicited(options, request.params));
   await client.connect(transport);
   return {
     pid: () => ('pid' in transport ? transport.pid : null),

@@ -43,6 +43,7 @@ test.each([
   ['src/effects/dokploy/x.ts', "import { workflows } from '../../../machines/registry.ts';\nworkflows;"],
   ['src/mcp/x.ts', "import { createStore } from '../store/sqlite/store.ts';\ncreateStore;"],
   ['src/mcp/x.ts', "import { setup } from 'xstate';\nsetup;"],
+  ['src/web/x.ts', "import { createVault } from '../store/vault.ts';\ncreateVault;"],
   ['src/engine/x.ts', "import { createServer } from '../mcp/server.ts';\ncreateServer;"],
   ['src/effects/x.ts', "import { startSandbox } from '../sandbox/start.ts';\nstartSandbox;"],
   ['src/sandbox/x.ts', "import { createEngine } from '../engine/engine.ts';\ncreateEngine;"],

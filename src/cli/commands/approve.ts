@@ -1,6 +1,6 @@
 import type { ApprovalRow } from '../../engine/ports.ts';
 import { AppError } from '../../errors.ts';
-import { approveHere } from '../approve-here.ts';
+import { approveHere, cliCaller } from '../approve-here.ts';
 import { command, withWorkingApp } from '../command.ts';
 import { exitCodes, exitOf } from '../exit-codes.ts';
 import { followed } from '../follow.ts';
@@ -17,7 +17,8 @@ export const approve = command(
   },
   async ({ run, decline, wait }) => {
     requireTerminal('An approval');
-    return withWorkingApp(wait === true, async ({ engine }, signal) => {
+    return withWorkingApp(wait === true, async (app, signal) => {
+      const { engine } = app;
       const pending = await engine.pendingApprovals(run);
       if (pending.length === 0) {
         const { name } = await engine.inspect(run);
@@ -28,11 +29,11 @@ export const approve = command(
       }
       const chosen = await choose(pending);
       if (decline) {
-        await engine.decline(chosen.id);
+        await engine.decline(chosen.id, { ...cliCaller(), level: 'terminal' });
         const view = await engine.inspect(run);
         return { exit: exitCodes.ok, json: { declined: true, ...view }, text: `Declined. ${runText(view)}` };
       }
-      const view = await followed(engine, await approveHere(engine, chosen), wait === true, signal);
+      const view = await followed(engine, await approveHere(app, chosen), wait === true, signal);
       return { exit: exitOf(view), json: view, text: runText(view) };
     });
   },

@@ -86,7 +86,8 @@ const advance = command(
     wait,
   },
   ({ run: of, event, payload, expect: version, key: requestKey, wait: waits }, raw) =>
-    withWorkingApp(waits === true, async ({ engine }, signal) => {
+    withWorkingApp(waits === true, async (app, signal) => {
+      const { engine } = app;
       const now = await engine.inspect(of);
       const schema = now.waitingFor.find((each) => each.event === event)?.payload;
       const set = Object.fromEntries(valuesOf(raw, 'set').map((setting) => splitSetting('capstan runs advance', setting)));
@@ -98,7 +99,7 @@ const advance = command(
         requestKey,
         expectedVersion: version === undefined ? undefined : whole('capstan runs advance', 'expect', version),
       };
-      const answer = await withApproval(engine, isTerminal(), () => engine.advance(request, caller()));
+      const answer = await withApproval(app, isTerminal(), () => engine.advance(request, caller()));
       const view = await followed(engine, answer, waits === true, signal);
       return { exit: exitOf(view), json: view, text: runText(view) };
     }),
@@ -116,7 +117,8 @@ const rollback = command(
     wait,
   },
   ({ run: of, to, 'dry-run': dryRun, expect: version, key: requestKey, wait: waits }) =>
-    withWorkingApp(waits === true && dryRun !== true, async ({ engine }, signal) => {
+    withWorkingApp(waits === true && dryRun !== true, async (app, signal) => {
+      const { engine } = app;
       const checkpoint = /^\d+$/.test(to) ? Number(to) : to;
       if (dryRun) {
         const preview = await engine.previewRollback(of, checkpoint);
@@ -130,15 +132,15 @@ const rollback = command(
         requestKey,
         expectedVersion: version === undefined ? undefined : whole('capstan runs rollback', 'expect', version),
       };
-      const answer = await withApproval(engine, isTerminal(), () => engine.rollback(request, caller()));
+      const answer = await withApproval(app, isTerminal(), () => engine.rollback(request, caller()));
       const view = await followed(engine, answer, waits === true, signal);
       return { exit: exitOf(view), json: view, text: runText(view) };
     }),
 );
 
 const cancel = command('cancel', 'End a run; what it changed outside stays', { run, key }, ({ run: of, key: requestKey }) =>
-  withWorkingApp(false, async ({ engine }) => {
-    const view = await withApproval(engine, isTerminal(), () => engine.cancel({ run: of, requestKey }, caller()));
+  withWorkingApp(false, async (app) => {
+    const view = await withApproval(app, isTerminal(), () => app.engine.cancel({ run: of, requestKey }, caller()));
     return { exit: exitCodes.ok, json: view, text: runText(view) };
   }),
 );

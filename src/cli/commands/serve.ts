@@ -7,6 +7,7 @@ import { type Limits, limited, localConnection } from '../../mcp/connection.ts';
 import type { HttpServing } from '../../mcp/serve-http.ts';
 import type { ServerDeps } from '../../mcp/server.ts';
 import { packageFile } from '../../package-root.ts';
+import type { Pages } from '../../web/pages.ts';
 import { usage, valuesOf } from '../arguments.ts';
 import { workflowsFlag } from '../command.ts';
 import { leave } from '../leave.ts';
@@ -61,7 +62,9 @@ export const serve = defineCommand({
     };
     const deps = { guard: guard(), version: ownVersion(), toolsets, rates: createRateGuard(perMinute) };
     const stopped = stopSignal();
-    await (plan ? untilStopped(await startHttp(plan, app, deps, limits), stopped) : untilClientGoes({ ...deps, app }, limits, stopped));
+    await (plan
+      ? untilStopped(await startHttp(plan, app, deps, limits), stopped)
+      : untilClientGoes({ ...deps, app, pages: pagesWith(app) }, limits, stopped));
     const last = opened && (await Promise.race([opened.catch(() => undefined), after(openingMs)]));
     if (last) await leave(last);
     process.exit(0);
@@ -105,6 +108,23 @@ function httpPlanOf(args: HttpArgs, allowHosts: string[]): HttpPlan | undefined 
 
 function namesIn(list: string | undefined): string[] {
   return (list ?? '').split(',').filter((name) => name !== '');
+}
+
+/** The approval page of this process, made when it is first needed. */
+function pagesWith(app: () => Promise<App>): () => Promise<Pages> {
+  let made: Promise<Pages> | undefined;
+  const make = async (): Promise<Pages> => {
+    const [{ pagesOf }, { principal }] = await Promise.all([import('../../approval-pages.ts'), import('../approve-here.ts')]);
+    const { log } = await surroundings(false);
+    return pagesOf({ app: await app(), scrubber, log, principal: principal() });
+  };
+  return () => {
+    made ??= make().catch((error: unknown) => {
+      made = undefined; // the next call tries again
+      throw error;
+    });
+    return made;
+  };
 }
 
 function guard(): Guard {
