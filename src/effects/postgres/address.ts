@@ -8,8 +8,16 @@ export type SqlAddress = {
   host: string;
   port: number;
   database: string;
+  /** As it is sent: through Supavisor `role.tenant`. */
   user: string;
   password: string;
   /** As libpq reads it. */
   ssl: SslMode;
+  /** Default `direct`. */
+  mode?: 'direct' | 'session' | 'transaction';
+  /** The database role inside `user`. Default: `user`. */
+  role?: string;
 };
+
+/** A role of the database and its password. */
+export type SqlLogin = { role: string; password: string };

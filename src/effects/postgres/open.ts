@@ -1,19 +1,28 @@
 /**
- * Opens a SQL session on a target for a purpose: the first rung that works and that the purpose allows (design §6).
- * The reason for the rung, and for every better one that was passed over, stands in the session.
+ * Opens a SQL session on a target for a purpose: the first way that works of those that the ladder allows (design §6).
+ * The reason for it, and for every better one that was passed over, stands in the session.
  */
 import { AppError } from '../../errors.ts';
 import type { Reach } from '../handler.ts';
-import type { SqlAddress } from './address.ts';
+import type { SqlAddress, SqlLogin } from './address.ts';
 import { openDirect } from './direct.ts';
-import type { Purpose, SqlSession } from './session.ts';
+import { openExec, type RunInContainer } from './exec.ts';
+import { readOnlyPurposes, type Way, waysFor } from './ladder.ts';
+import { type MetaWay, openMeta } from './meta.ts';
+import type { Purpose, Rung, SqlSession } from './session.ts';
 
 /** How SQL reaches a target; secrets are revealed, so it lives only inside one call. */
 export type SqlTarget = {
   name: string;
   reach: Reach;
-  /** Logins by the Postgres protocol, best first. */
+  /** Logins by the Postgres protocol. */
   addresses: readonly SqlAddress[];
+  /** /pg/query, and the logins that may be sent along. */
+  meta?: MetaWay & { logins: readonly SqlLogin[] };
+  /** psql inside the database container. */
+  exec?: { run: RunInContainer; database?: string };
+  /** The owner said that somebody else's SQL may run as a superuser here. */
+  superuserSql?: boolean;
 };
 
 export type OpenOptions = {
@@ -22,25 +31,91 @@ export type OpenOptions = {
   timeoutMs?: number;
   /** Seen in pg_stat_activity; an effect gives its key (engine.md E6). */
   applicationName?: string;
+  /** Only this rung, for tests and for people who want to know. */
+  rung?: Rung;
 };
 
 export const defaultTimeoutMs = 30_000;
-const readOnlyPurposes: ReadonlySet<Purpose> = new Set(['read', 'model-read', 'dump']);
 
-/** Throws SQL_NO_WAY with every rung and why not, or the one error when there was one way only. */
+/** Throws SQL_NO_WAY with every way and why not; the one error when there was one way only. A superuser's session for somebody else's SQL is SUPERUSER_REFUSED. */
 export async function openSession(target: SqlTarget, purpose: Purpose, options: OpenOptions = {}): Promise<SqlSession> {
-  const [address] = target.addresses;
-  if (address === undefined)
-    throw new AppError('SQL_NO_WAY', {
-      message: `No SQL can reach the target ${target.name}: it names no address of a database.`,
-      fix: 'Add it anew with --connection env:NAME.',
-    });
-  return openDirect(address, {
-    rung: 'direct',
+  const { ways, leftOut } = waysFor(purpose, toWays(target));
+  const wanted = options.rung === undefined ? ways : ways.filter(({ rung }) => rung === options.rung);
+  const failures: { why: string; error: AppError }[] = [];
+  for (const way of wanted) {
+    const reasons = [...leftOut, ...failures.map(({ why, error }) => `${why} was tried first: ${error.message}`), `Used: ${way.why}.`];
+    try {
+      return await requireAllowed(await open(target, way, purpose, options, reasons), target, purpose);
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code === 'ABORTED') throw error;
+      failures.push({ why: way.why, error });
+    }
+  }
+  const [only] = failures;
+  if (only !== undefined && failures.length === 1) throw only.error;
+  throw noWay(
+    target.name,
+    purpose,
+    [...failures.map(({ why, error }) => `${why}: ${error.code}: ${error.message}`), ...leftOut],
+    failures.some(({ error }) => error.retry === 'later'),
+  );
+}
+
+function toWays({ addresses, meta, exec, superuserSql }: SqlTarget) {
+  const logins = meta?.cryptoKey === undefined ? [] : meta.logins;
+  return {
+    addresses,
+    ...(meta === undefined ? {} : { meta: { logins } }),
+    ...(exec === undefined ? {} : { exec: true as const }),
+    ...(superuserSql === undefined ? {} : { superuserSql }),
+  };
+}
+
+async function open(target: SqlTarget, way: Way, purpose: Purpose, options: OpenOptions, reasons: readonly string[]): Promise<SqlSession> {
+  const shared = {
     reach: target.reach,
     readOnly: readOnlyPurposes.has(purpose),
     timeoutMs: options.timeoutMs ?? defaultTimeoutMs,
-    reasons: ['The target names the address of its database.'],
+    reasons,
     applicationName: options.applicationName ?? 'capstan',
+    ...(options.signal ? { signal: options.signal } : {}),
+  };
+  switch (way.rung) {
+    case 'direct':
+    case 'session-pooler': {
+      const address = target.addresses[way.index];
+      if (address === undefined) throw new TypeError('the ladder names addresses by their place');
+      return openDirect(address, { ...shared, rung: way.rung });
+    }
+    case 'meta': {
+      if (target.meta === undefined) throw new TypeError('the ladder names ways that are there');
+      const login = way.role === null ? null : (target.meta.logins.find(({ role }) => role === way.role) ?? null);
+      return openMeta(target.meta, { ...shared, login });
+    }
+    case 'exec':
+      if (target.exec === undefined) throw new TypeError('the ladder names ways that are there');
+      return openExec(target.exec.run, { ...shared, role: way.role, database: target.exec.database ?? 'postgres' });
+    default:
+      return way satisfies never;
+  }
+}
+
+/** The server's word counts, not the name of the login: a role of any name may be a superuser. */
+async function requireAllowed(session: SqlSession, { name, superuserSql }: SqlTarget, purpose: Purpose): Promise<SqlSession> {
+  const ofOthers = purpose === 'model-read' || purpose === 'model-write';
+  if (!ofOthers || !session.superuser || superuserSql === true) return session;
+  await session.close();
+  throw new AppError('SUPERUSER_REFUSED', {
+    message: `The only login of ${name} on this way (${session.role}) is a superuser's, and SQL that is not our own never runs as one.`,
+    fix: 'Hand over a login of another role, such as postgres, with targets add.',
+  });
+}
+
+function noWay(name: string, purpose: Purpose, ways: readonly string[], later: boolean): AppError {
+  return new AppError('SQL_NO_WAY', {
+    message: `No way leads SQL to ${name} for this (${purpose}): ${ways.join(' ')}`.slice(0, 2_000),
+    fix: 'Mend one of the ways named, or hand over another address: capstan targets add NAME --connection env:VARIABLE.',
+    retry: later ? 'later' : 'never',
+    details: { ways },
   });
 }

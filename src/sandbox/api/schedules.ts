@@ -1,6 +1,7 @@
+import pg from 'pg';
 import { z } from 'zod';
 import { addDeployment } from '../deploy-queue.ts';
-import { withClient } from '../postgres/database.ts';
+import { type Database, withClient } from '../postgres/database.ts';
 import { mutation, optionalBool, orNotFound, type Procedure, query, text } from '../procedure.ts';
 import { deploymentRow, type ScheduleRow, scheduleRow } from '../rows.ts';
 import { containersOf } from '../stack/containers.ts';
@@ -14,8 +15,14 @@ const findSchedule = (world: World, id: string) =>
     'Schedule',
   );
 
-/** A single psql -c statement; nothing else can be run without a container. */
-export function parsePsql(command: string): { user: string; sql: string } | undefined {
+/** A single psql -c statement, or a script that base64 hands to psql; nothing else can be run without a container. */
+export function parsePsql(command: string): { user: string; sql: string; verbose?: boolean } | undefined {
+  const script = /^echo ([A-Za-z0-9+/=]+) \| base64 -d \| psql((?: -[A-Za-z]+(?: [\w.-]+(?:=\w+)?)?)*)(?: 2>&1)?$/.exec(command.trim());
+  if (script !== null) {
+    const [, encoded = '', flags = ''] = script;
+    const user = /-U\s*(\w+)/.exec(flags)?.[1] ?? 'postgres';
+    return { user, sql: Buffer.from(encoded, 'base64').toString('utf8'), verbose: flags.includes('VERBOSITY=verbose') };
+  }
   const match = /^psql((?:\s+-(?:[A-Za-z]+|-[a-z-]+)(?:[ =][\w.-]+)?)*?)\s+-[A-Za-z]*c\s+(["'])([\s\S]+)\2$/.exec(command.trim());
   if (match === null) return undefined;
   return { user: /-U\s*(\w+)/.exec(match[1] ?? '')?.[1] ?? 'postgres', sql: match[3] ?? '' };
@@ -36,14 +43,37 @@ async function execute(world: World, schedule: ScheduleRow): Promise<{ ok: boole
     return { ok: false, output: `${line}no such container shell: the sandbox runs a single psql -c statement on db only\n` };
   }
   try {
-    // Inside the container psql comes over the socket, which is trusted for every role.
-    const rows = await withClient(database.connect({ user: parsed.user, password: stack.bootPassword }), async (client) => {
-      const result = await client.query({ text: parsed.sql, rowMode: 'array' });
-      return result.rows.map((row: unknown[]) => row.map((value) => (value === null ? '' : String(value))).join('|'));
+    const rows = await withClient(trusted(database, parsed.user, stack.bootPassword), async (client) => {
+      // Several statements give several results, although the types speak of one; psql prints those that have rows.
+      const result: pg.QueryArrayResult | pg.QueryArrayResult[] = await client.query({ text: parsed.sql, rowMode: 'array' });
+      const all = Array.isArray(result) ? result : [result];
+      return all.flatMap(({ rows: some }) =>
+        some.map((row: unknown[]) => row.map((value) => (value === null ? '' : String(value))).join('|')),
+      );
     });
     return { ok: true, output: `${line}${rows.map((row) => `${row}\n`).join('')}✅ Command executed successfully\n` };
   } catch (error) {
-    return { ok: false, output: `${line}psql: ${error instanceof Error ? error.message : String(error)}\n` };
+    const code = parsed.verbose === true && error instanceof pg.DatabaseError ? `ERROR:  ${error.code}: ` : '';
+    return {
+      ok: false,
+      output: `${line}psql:${code === '' ? ' ' : '<stdin>:1: '}${code}${error instanceof Error ? error.message : String(error)}\n`,
+    };
+  }
+}
+
+/** Inside the container psql needs no password, whatever the role. */
+async function trusted(database: Database, user: string, bootPassword: string): Promise<pg.Client> {
+  try {
+    return await database.connect({ user, password: bootPassword });
+  } catch {
+    const client = await database.connect({ user: 'supabase_admin', password: bootPassword });
+    try {
+      await client.query(`set session authorization ${pg.escapeIdentifier(user)}`);
+      return client;
+    } catch (error) {
+      await client.end();
+      throw error;
+    }
   }
 }
 

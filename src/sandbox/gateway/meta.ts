@@ -46,11 +46,12 @@ function errorAnswer(error: unknown): Response {
   return answer(400, { error: message, message, ...(code === undefined ? {} : { code }) });
 }
 
-async function run(request: UpstreamRequest, sql: string): Promise<Response> {
+async function run(request: UpstreamRequest, sql: string, parameters: unknown[] = []): Promise<Response> {
   try {
     return await withClient(request.database.connect(login(request)), async (client) => {
       // Several statements give several results, although the types speak of one.
-      const result: pg.QueryResult | pg.QueryResult[] = await client.query(sql);
+      const result: pg.QueryResult | pg.QueryResult[] =
+        parameters.length === 0 ? await client.query(sql) : await client.query(sql, parameters);
       const last = Array.isArray(result) ? result.at(-1) : result;
       return answer(200, last?.rows ?? []);
     });
@@ -61,7 +62,7 @@ async function run(request: UpstreamRequest, sql: string): Promise<Response> {
   }
 }
 
-const body = z.object({ query: z.string().min(1) });
+const body = z.object({ query: z.string().min(1), parameters: z.array(z.unknown()).optional() });
 
 /** postgres-meta, as far as we use it: SQL, health and the list of schemas. */
 export const meta: Upstream = async (request) => {
@@ -74,7 +75,7 @@ export const meta: Upstream = async (request) => {
   }
   if (request.path === '/query' && request.method === 'POST') {
     const parsed = body.safeParse(parseJson(request.body));
-    return parsed.success ? run(request, parsed.data.query) : answer(400, { error: 'query not found' });
+    return parsed.success ? run(request, parsed.data.query, parsed.data.parameters) : answer(400, { error: 'query not found' });
   }
   return answer(404, { message: `Route ${request.method}:${request.path} not found`, error: 'Not Found', statusCode: 404 });
 };

@@ -1,4 +1,4 @@
-import type { Database } from '../postgres/database.ts';
+import type { Database, Login } from '../postgres/database.ts';
 import type { StackRecord } from '../state.ts';
 
 /** A request that the gateway let through to a service of a stack. */
@@ -29,11 +29,12 @@ export function setting(stack: StackRecord, service: string, ...names: string[])
   return '';
 }
 
-/** User and password of a connection URL such as a service's DATABASE_URL. */
-export function loginOf(url: string): { user: string; password: string } {
+/** User, password and options of a connection URL such as a service's DATABASE_URL. */
+export function loginOf(url: string): Login {
   try {
-    const { username, password } = new URL(url);
-    return { user: decodeURIComponent(username), password: decodeURIComponent(password) };
+    const { username, password, searchParams } = new URL(url);
+    const options = searchParams.get('options');
+    return { user: decodeURIComponent(username), password: decodeURIComponent(password), ...(options === null ? {} : { options }) };
   } catch {
     return { user: '', password: '' };
   }

@@ -9,7 +9,8 @@ export type Database = {
   close(): Promise<void>;
 };
 
-export type Login = { user: string; password: string };
+/** `options` are settings of the session, as in a connection string. */
+export type Login = { user: string; password: string; options?: string };
 
 /** What is fixed at the first start of a database and never read again. */
 export type FirstBoot = { password: string; jwtSecret: string; jwtExpiry: string };

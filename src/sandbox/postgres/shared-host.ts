@@ -21,7 +21,7 @@ const wrongPassword = (user: string): Error =>
 
 async function loginAs(url: string, login: Login, bootPassword: string): Promise<pg.Client> {
   if (login.password !== bootPassword) throw wrongPassword(login.user);
-  const client = await connect({ connectionString: url });
+  const client = await connect({ connectionString: url, ...(login.options === undefined ? {} : { options: login.options }) });
   try {
     await client.query(`set session authorization ${pg.escapeIdentifier(login.user)}`);
     return client;

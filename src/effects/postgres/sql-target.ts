@@ -1,0 +1,139 @@
+/** How SQL reaches a registered target: its row, its secrets and its Dokploy put together. Whoever asks gets revealed secrets, for one call. */
+import { existsSync } from 'node:fs';
+import { z } from 'zod';
+import type { DokployClient } from '../dokploy/client.ts';
+import { runInContainer } from '../dokploy/run-in-container.ts';
+import type { DokployConnection, Reach, TargetRecord } from '../handler.ts';
+import { type SqlAddress, type SqlLogin, sslModes } from './address.ts';
+import { readOnlyRole, superuserRole } from './ladder.ts';
+import type { SqlTarget } from './open.ts';
+
+export type SqlTargetDeps = {
+  reveal(reference: string): Promise<string>;
+  dokploy(name: string): Promise<DokployConnection>;
+  /** The client of a dokploy; asked for only where exec is used. */
+  client(connection: DokployConnection): Promise<DokployClient>;
+  /** True inside a container, where names of the Docker network may resolve. Default: looked up. */
+  insideContainer?: boolean;
+};
+
+/** An address as it stands in a target's row: the password is a reference, or missing where the roles of the stack share theirs. */
+const keptAddress = z.object({
+  host: z.string(),
+  port: z.number().int(),
+  database: z.string(),
+  user: z.string(),
+  ssl: z.enum(sslModes),
+  mode: z.enum(['direct', 'session', 'transaction']),
+  role: z.string(),
+  tenant: z.string().nullable(),
+  password: z.string().nullable(),
+  /** Reachable from containers of the stack's network only. */
+  dockerInternal: z.boolean(),
+});
+export type KeptAddress = z.infer<typeof keptAddress>;
+
+const keptSql = z.object({
+  addresses: z.array(keptAddress).catch([]),
+  superuser: z.boolean().catch(false),
+  reach: z
+    .object({
+      ca: z.string().optional(),
+      headers: z.record(z.string(), z.string()).optional(),
+      resolve: z.array(z.string()).optional(),
+    })
+    .catch({}),
+});
+export type KeptSql = z.infer<typeof keptSql>;
+
+const nothing: KeptSql = { addresses: [], superuser: false, reach: {} };
+
+/** What `targets add` kept of the ways to the database, in `facts.sql`. */
+export function keptSqlOf({ facts }: Pick<TargetRecord, 'facts'>): KeptSql {
+  const parsed = keptSql.safeParse(facts['sql']);
+  return parsed.success ? parsed.data : nothing;
+}
+
+/** Throws the errors of `reveal` and `dokploy`. */
+export async function toSqlTarget(record: TargetRecord, deps: SqlTargetDeps): Promise<SqlTarget> {
+  const kept = keptSqlOf(record);
+  const connection = record.dokploy === undefined ? undefined : await deps.dokploy(record.dokploy.name);
+  const reach = await reachOf(kept, connection, deps);
+  const logins = await loginsOf(record, deps);
+  const addresses = await addressesOf(record, kept, logins, deps);
+  const { serviceRoleKey, pgMetaCryptoKey } = record.secrets;
+  const { dokploy } = record;
+  const where = dokploy && connection ? { place: { composeId: dokploy.composeId, serviceName: 'db' }, connection } : undefined;
+  return {
+    name: record.name,
+    reach,
+    addresses,
+    ...(serviceRoleKey === undefined || record.url === '' || record.kind === 'cloud'
+      ? {}
+      : {
+          meta: {
+            baseUrl: record.url,
+            serviceKey: await deps.reveal(serviceRoleKey),
+            ...(pgMetaCryptoKey === undefined ? {} : { cryptoKey: await deps.reveal(pgMetaCryptoKey) }),
+            logins,
+          },
+        }),
+    ...(where === undefined
+      ? {}
+      : {
+          exec: {
+            run: async (command: string, timeoutMs: number) =>
+              runInContainer(await deps.client(where.connection), where.place, command, timeoutMs),
+          },
+        }),
+    superuserSql: kept.superuser,
+  };
+}
+
+async function reachOf(kept: KeptSql, connection: DokployConnection | undefined, deps: SqlTargetDeps): Promise<Reach> {
+  const headers: Record<string, string> = {};
+  for (const [name, reference] of Object.entries(kept.reach.headers ?? {})) headers[name] = await deps.reveal(reference);
+  const ca = kept.reach.ca ?? connection?.reach.ca;
+  const resolve = [...(kept.reach.resolve ?? []), ...(connection?.reach.resolve ?? [])];
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(Object.keys(headers).length === 0 ? {} : { headers }),
+    ...(resolve.length === 0 ? {} : { resolve }),
+  };
+}
+
+/** In a self-hosted stack the roles of the database share POSTGRES_PASSWORD; the reading role has one of its own once it was given one. */
+async function loginsOf({ secrets, kind }: TargetRecord, { reveal }: SqlTargetDeps): Promise<SqlLogin[]> {
+  const logins: SqlLogin[] = [];
+  if (secrets['readOnlyPassword'] !== undefined) logins.push({ role: readOnlyRole, password: await reveal(secrets['readOnlyPassword']) });
+  if (secrets['postgresPassword'] === undefined) return logins;
+  const password = await reveal(secrets['postgresPassword']);
+  return [...logins, { role: 'postgres', password }, ...(kind === 'cloud' ? [] : [{ role: superuserRole, password }])];
+}
+
+/** Each place once as it was given, and once for each other role whose password is known. */
+async function addressesOf(
+  { facts, kind }: TargetRecord,
+  kept: KeptSql,
+  logins: readonly SqlLogin[],
+  { reveal, insideContainer = existsSync('/.dockerenv') }: SqlTargetDeps,
+): Promise<SqlAddress[]> {
+  const tenant = typeof facts['poolerTenantId'] === 'string' ? facts['poolerTenantId'] : null;
+  const places = [...kept.addresses, ...(kind === 'dokploy' && kept.addresses.length === 0 ? internalPlaces(tenant) : [])];
+  const addresses: SqlAddress[] = [];
+  for (const place of places.filter(({ dockerInternal }) => !dockerInternal || insideContainer)) {
+    const { password, tenant: behind, dockerInternal: _, ...given } = place;
+    const named = logins.filter(({ role }) => role !== place.role || password === null);
+    if (password !== null) addresses.push({ ...given, password: await reveal(password) });
+    for (const { role, password: known } of named)
+      addresses.push({ ...given, role, user: behind === null || given.mode === 'direct' ? role : `${role}.${behind}`, password: known });
+  }
+  return addresses;
+}
+
+/** Where a container of the same network finds the database of a stock stack. */
+function internalPlaces(tenant: string | null): KeptAddress[] {
+  const place = { port: 5432, database: 'postgres', ssl: 'disable', role: 'postgres', password: null, dockerInternal: true } as const;
+  const direct: KeptAddress = { ...place, host: 'db', user: 'postgres', mode: 'direct', tenant: null };
+  return tenant === null ? [direct] : [direct, { ...place, host: 'supavisor', user: `postgres.${tenant}`, mode: 'session', tenant }];
+}

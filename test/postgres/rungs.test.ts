@@ -1,0 +1,192 @@
+/** Every rung against the same questions: the sandbox publishes no port, so /pg/query and exec are real there; the direct one is a server of its own. */
+import { spawnSync } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createDokployClient } from '../../src/effects/dokploy/client.ts';
+import { createLimiters } from '../../src/effects/dokploy/rate-limit.ts';
+import { runInContainer } from '../../src/effects/dokploy/run-in-container.ts';
+import { openSession, type SqlTarget } from '../../src/effects/postgres/open.ts';
+import { parseSql } from '../../src/effects/postgres/parse-sql.ts';
+import type { Purpose, Rung } from '../../src/effects/postgres/session.ts';
+import { startServer, type TestServer } from '../helpers/databases.ts';
+import { errorOf } from '../helpers/dokploy-lab.ts';
+import { call, deployStack, openSandbox, type Stack } from '../sandbox/client.ts';
+
+let box: Awaited<ReturnType<typeof openSandbox>>;
+let stack: Stack;
+let server: TestServer;
+let target: SqlTarget;
+
+beforeAll(async () => {
+  box = await openSandbox();
+  stack = await deployStack(box.sandbox);
+  server = await startServer(15);
+  const client = createDokployClient(
+    { name: 'box', url: box.sandbox.url, apiKey: box.sandbox.apiKey, reach: {} },
+    { limiter: createLimiters()('box') },
+  );
+  const password = stack.env['POSTGRES_PASSWORD'] ?? '';
+  target = {
+    name: 'lab',
+    reach: { ca: box.sandbox.ca, resolve: box.sandbox.resolve },
+    addresses: [
+      { host: '127.0.0.1', port: server.port, database: 'postgres', user: 'postgres', password: server.password, ssl: 'disable' },
+    ],
+    meta: {
+      baseUrl: `https://${stack.host}`,
+      serviceKey: stack.env['SERVICE_ROLE_KEY'] ?? '',
+      cryptoKey: stack.env['PG_META_CRYPTO_KEY'] ?? '',
+      logins: [{ role: 'postgres', password }],
+    },
+    exec: { run: (command, timeoutMs) => runInContainer(client, { composeId: stack.composeId, serviceName: 'db' }, command, timeoutMs) },
+  };
+});
+afterAll(async () => {
+  await box.close();
+  await server.stop();
+});
+
+const open = (rung: Rung, purpose: Purpose = 'model-read') => openSession(target, purpose, { rung });
+
+describe.each(['direct', 'meta', 'exec'] as const)('the rung %s', (rung) => {
+  test('is no superuser for the SQL of others, and says why it was chosen', async () => {
+    const session = await open(rung);
+    expect(session).toMatchObject({ rung, superuser: false, role: rung === 'exec' ? 'supabase_read_only_user' : 'postgres' });
+    expect(session.serverMajor).toBeGreaterThanOrEqual(15);
+    expect(session.reasons.at(-1)).toMatch(/^Used: .* as (postgres|supabase_read_only_user)/);
+    await session.close();
+  });
+
+  test('answers rows with parameters as they are, whatever they hold', async () => {
+    const session = await open(rung);
+    const said = `it's "quoted" $1 \\ {{x}} ü\n;--`;
+    const { rows } = await session.query('select $1::text as said, $2::int + 1 as more, $3::text is null as nothing, $1 = $1 as same', [
+      said,
+      41,
+      null,
+    ]);
+    expect(rows).toEqual([{ said, more: 42, nothing: true, same: true }]);
+    expect((await session.query('select 1 as one where $1', [false])).rows).toEqual([]);
+    expect((await session.query('show transaction_read_only', [])).rows).toEqual([{ transaction_read_only: 'on' }]);
+    await session.close();
+  });
+
+  test('changes nothing in a reading session, and never runs two statements as one', async () => {
+    const session = await open(rung);
+    expect(await errorOf(session.query('create table public.made (id int)', []))).toMatchObject({ code: 'SQL_FAILED' });
+    expect(await errorOf(session.query('select 1; create table public.made (id int)', ['x']))).toMatchObject({
+      code: expect.stringMatching(/^SQL_/),
+    });
+    expect((await session.query("select to_regclass('public.made') as t")).rows).toEqual([{ t: null }]);
+    await session.close();
+  });
+
+  test('several constant statements are one transaction: all of them, or none', async () => {
+    const session = await open(rung, 'ddl');
+    await session.query('create table public.pair (id int primary key); insert into public.pair values (1), (2)');
+    expect(await errorOf(session.query('insert into public.pair values (3); insert into public.pair values (1)'))).toMatchObject({
+      code: 'SQL_FAILED',
+      details: { sqlState: '23505' },
+    });
+    expect((await session.query('select count(*)::int as n from public.pair')).rows).toEqual([{ n: 2 }]);
+    expect((await session.query('insert into public.pair values ($1) returning id', [7])).rows).toEqual([{ id: 7 }]);
+    await session.query('drop table public.pair');
+    await session.close();
+  });
+
+  test('the server ends what runs too long', async () => {
+    const session = await open(rung);
+    expect(await errorOf(session.query('select pg_sleep(30)', [], { timeoutMs: 300 }))).toMatchObject({ code: 'SQL_TIMEOUT' });
+    await session.close();
+  });
+
+  test('an answer above the limit is refused, not delivered in part', async () => {
+    const session = await open(rung);
+    expect(
+      await errorOf(session.query("select repeat('x', 1000) as x from generate_series(1, 2000)", [], { maxBytes: 500_000 })),
+    ).toMatchObject({ code: 'SQL_RESULT_TOO_LARGE' });
+    await session.close();
+  });
+});
+
+test('exec leaves no schedule and no log behind', async () => {
+  const session = await open('exec');
+  await errorOf(session.query('select 1 / 0', []));
+  const left = await call(box.sandbox, `schedule.list?id=${stack.composeId}&scheduleType=compose`);
+  expect(left.body).toEqual([]);
+});
+
+test('the first way that works is taken, and each that did not is named', async () => {
+  const gone = { host: '127.0.0.1', port: 1, database: 'postgres', user: 'postgres', password: 'pw-canary-1', ssl: 'disable' } as const;
+  const session = await openSession({ ...target, addresses: [gone] }, 'model-read');
+  expect(session.rung).toBe('meta');
+  expect(session.reasons.join(' ')).toMatch(/Nothing listens at 127\.0\.0\.1:1/);
+  const nowhere = await errorOf(openSession({ name: 'lab', reach: {}, addresses: [gone, { ...gone, port: 2 }] }, 'ddl'));
+  expect(nowhere).toMatchObject({
+    code: 'SQL_NO_WAY',
+    details: { ways: expect.arrayContaining([expect.stringContaining('CONNECTION_REFUSED')]) },
+  });
+  expect(JSON.stringify([nowhere.message, nowhere.details, session.reasons])).not.toContain('canary');
+  expect(await errorOf(openSession({ name: 'lab', reach: {}, addresses: [] }, 'ddl'))).toMatchObject({ code: 'SQL_NO_WAY' });
+});
+
+test('a superuser under another name is found out by the server’s word', async () => {
+  const admin = await server.admin();
+  await admin.query(`create role innocent superuser login password '${server.password}'`);
+  const disguised: SqlTarget = {
+    name: 'lab',
+    reach: {},
+    addresses: [
+      { host: '127.0.0.1', port: server.port, database: 'postgres', user: 'innocent', password: server.password, ssl: 'disable' },
+    ],
+  };
+  for (const purpose of ['model-read', 'model-write'] as const)
+    expect(await errorOf(openSession(disguised, purpose))).toMatchObject({ code: 'SUPERUSER_REFUSED' });
+  expect((await openSession({ ...disguised, superuserSql: true }, 'model-read')).superuser).toBe(true);
+});
+
+test('a wrong crypto key, a wrong service key and a missing route are told apart', async () => {
+  const { meta } = target;
+  if (meta === undefined) throw new Error('the lab has meta');
+  const bare = { name: 'lab', reach: target.reach, addresses: [] };
+  expect(await errorOf(openSession({ ...bare, meta: { ...meta, cryptoKey: 'not-the-key' } }, 'model-read'))).toMatchObject({
+    code: 'META_KEY_WRONG',
+  });
+  expect(await errorOf(openSession({ ...bare, meta: { ...meta, serviceKey: 'nope' } }, 'model-read'))).toMatchObject({
+    code: 'SUPABASE_KEY_REFUSED',
+  });
+  expect(
+    await errorOf(openSession({ ...bare, meta: { ...meta, logins: [{ role: 'postgres', password: 'wrong' }] } }, 'model-read')),
+  ).toMatchObject({ code: 'SQL_LOGIN_REFUSED' });
+});
+
+test('the parser refuses what other readers of the text would see differently, and lives on', async () => {
+  for (const text of [
+    'select 1\0; drop table x',
+    `select ${'('.repeat(40_000)}1`,
+    `select 1${'+1'.repeat(20_000)}`,
+    'x'.repeat(200_000),
+    'selec 1',
+  ])
+    expect(await errorOf(parseSql(text))).toMatchObject({ code: 'SQL_SYNTAX' });
+  expect(await parseSql(' select 1 ; -- x\n select 2;')).toMatchObject({ texts: ['select 1', expect.stringContaining('select 2')] });
+});
+
+const psql = spawnSync('psql', ['--version']).status === 0;
+test.skipIf(!psql && process.env['CI'] !== 'true')(
+  'the exec script runs in a real shell and psql (needs psql: apt-get install postgresql-client)',
+  async () => {
+    const env = { PATH: process.env['PATH'], PGPORT: String(server.port), PGPASSWORD: server.password };
+    const run = async (command: string) => spawnSync('bash', ['-c', command], { env, encoding: 'utf8' }).stdout;
+    const session = await openSession({ name: 'lab', reach: {}, addresses: [], exec: { run } }, 'model-read');
+    expect(session).toMatchObject({ rung: 'exec', role: 'supabase_read_only_user', superuser: false });
+    expect((await session.query("select $1::text as x, '$HOME `id` \\! id' as y", ["it's \\! id"])).rows).toEqual([
+      { x: "it's \\! id", y: '$HOME `id` \\! id' },
+    ]);
+    expect(await errorOf(session.query('select nope', []))).toMatchObject({ code: 'SQL_FAILED', details: { sqlState: '42703' } });
+    expect(await errorOf(session.query('select pg_sleep(9)', [], { timeoutMs: 200 }))).toMatchObject({ code: 'SQL_TIMEOUT' });
+    expect(await errorOf(session.query('create table public.x (id int)'))).toMatchObject({
+      code: 'SQL_FAILED',
+      details: { sqlState: '25006' },
+    });
+  },
+);
