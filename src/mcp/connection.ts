@@ -41,7 +41,7 @@ export function isLocal(principal: string): boolean {
 }
 
 /** Throws READ_ONLY or DESTRUCTIVE_DENIED for a tool that this connection may not call at all. */
-export function requireAllowed({ role, denyDestructive }: Connection, tool: ToolDefinition): void {
+export function requireAllowed({ role, denyDestructive }: Connection, tool: Omit<ToolDefinition, 'output'>): void {
   const { readOnlyHint, destructiveHint } = tool.annotations;
   if (!readOnlyHint && role === 'viewer')
     throw new AppError('READ_ONLY', {

@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts';
 import { type Bucket, type Rate, takeToken } from '../token-bucket.ts';
 import type { ToolDefinition } from './tool.ts';
 
-export type RateGuard = { take(principal: string, tool: ToolDefinition): void };
+export type RateGuard = { take(principal: string, tool: Pick<ToolDefinition, 'name' | 'annotations'>): void };
 
 /** What an agent in a hurry needs and a loop that went wild does not get. */
 export const defaultRates = { look: { perSecond: 50, burst: 500 }, change: { perSecond: 5, burst: 100 } } satisfies Record<string, Rate>;

@@ -5,6 +5,7 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import {
+  type CallToolResult,
   CLIENT_CAPABILITIES_META_KEY,
   createRequestStateCodec,
   type ElicitRequestParams,
@@ -12,6 +13,7 @@ import {
   inputRequired,
   inputResponse,
   McpServer,
+  ProtocolError,
   type ServerContext,
   type StandardSchemaWithJSON,
 } from '@modelcontextprotocol/server';
@@ -29,6 +31,7 @@ import { handOver, type SecretState, type SecretWire } from './secret-asking.ts'
 import { isQuestion, parseArguments, type Question, refuseSecrets, type Tool, type ToolCall } from './tool.ts';
 import { toolsOf } from './toolset.ts';
 import { withProgress } from './waiting.ts';
+import { toContentResult, type WireTool, wireOf } from './wire-tool.ts';
 
 export type ServerDeps = {
   /** Opened at the first call; memoised by the caller. */
@@ -42,7 +45,9 @@ export type ServerDeps = {
   /** The page on which a person approves and types secrets; left out where nobody could open it. */
   pages?: () => Promise<PagePort>;
   /** Further tools, listed last. */
-  tools?: readonly Tool[];
+  tools?: readonly (Tool | WireTool)[];
+  /** Further resources and prompts, on every server that is made. */
+  extend?: (server: McpServer) => void;
 };
 
 export const instructions =
@@ -78,15 +83,28 @@ export function createServer(deps: ServerDeps, connection: Connection = localCon
   );
   const served: Served = { deps, server, connection, codec };
   for (const tool of [...toolsOf(deps.toolsets), ...(deps.tools ?? [])]) {
-    const { name, description, input, output, annotations } = tool.definition;
-    const { $schema: _, ...inputSchema } = z.toJSONSchema(input, { io: 'input' });
-    server.registerTool(
-      name,
-      { description, annotations, inputSchema: advertised(inputSchema), outputSchema: advertised(output) },
-      (args: unknown, ctx: ServerContext) => callTool(served, tool, args, ctx),
-    );
+    const { name, description, input, annotations } = tool.definition;
+    const shown = { description, annotations, inputSchema: advertised(inputSchemaOf(input)) };
+    const call = (args: unknown, ctx: ServerContext) => callTool(served, tool, args, ctx);
+    if ('answer' in tool) server.registerTool(name, shown, call);
+    else server.registerTool(name, { ...shown, outputSchema: advertised(tool.definition.output) }, call);
   }
+  deps.extend?.(server);
   return server;
+}
+
+/** What a record of anything says in more words than `true` is left out: strict clients warn of it, and it costs tokens. */
+function inputSchemaOf(input: z.ZodObject): Record<string, unknown> {
+  const { $schema: _, ...schema } = z.toJSONSchema(input, {
+    io: 'input',
+    override: ({ jsonSchema }) => {
+      const rest = jsonSchema.additionalProperties;
+      if (typeof rest !== 'object' || Object.keys(rest).length > 0) return;
+      jsonSchema.additionalProperties = true;
+      delete jsonSchema.propertyNames;
+    },
+  });
+  return schema;
 }
 
 /** A schema that is shown to clients and lets everything through: we judge arguments ourselves, with our own codes and sentences. */
@@ -101,7 +119,12 @@ function advertised(schema: Record<string, unknown>): StandardSchemaWithJSON {
   };
 }
 
-async function callTool(served: Served, tool: Tool, args: unknown, ctx: ServerContext): Promise<ToolResult | InputRequiredResult> {
+async function callTool(
+  served: Served,
+  tool: Tool | WireTool,
+  args: unknown,
+  ctx: ServerContext,
+): Promise<ToolResult | CallToolResult | InputRequiredResult> {
   const { name } = tool.definition;
   const { deps, connection } = served;
   try {
@@ -109,6 +132,7 @@ async function callTool(served: Served, tool: Tool, args: unknown, ctx: ServerCo
     const parsed = parseArguments(tool.definition, args);
     refuseSecrets(name, args, deps.guard.scrub);
     requireAllowed(connection, tool.definition);
+    if ('answer' in tool) return await answerOnWire(served, tool, args, ctx);
     const whole = await deps.app();
     if (connection.targets) requireWithinTargets(connection, tool.definition, parsed, await namesOfTargets(whole));
     const app = scoped(whole, connection);
@@ -116,8 +140,16 @@ async function callTool(served: Served, tool: Tool, args: unknown, ctx: ServerCo
     const result = await tool.run(args, toCall(app, served, pages, name, args, ctx));
     return isQuestion(result) ? toInputRequired(result) : toResult(await withPage(pages, app.engine, result), deps.guard);
   } catch (error) {
+    if (error instanceof ProtocolError) throw error; // the SDK's own word to the client, such as a capability that it lacks
     return toErrorResult(name, error, deps.guard);
   }
+}
+
+async function answerOnWire({ server, codec, deps }: Served, tool: WireTool, args: unknown, ctx: ServerContext) {
+  // The codec seals any JSON; its type says what an approval reads back.
+  const mint = (state: unknown) => codec.mint(state as ApprovalState, ctx);
+  const answer = await tool.answer(args, wireOf(server, ctx, mint));
+  return Array.isArray(answer) ? toContentResult(answer, deps.guard) : answer;
 }
 
 async function namesOfTargets(app: McpApp): Promise<string[]> {
