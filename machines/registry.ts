@@ -1,9 +1,11 @@
+import { restartService } from './restart-service.ts';
 import { setupSupabase } from './setup-supabase.ts';
 import type { WorkflowDefinition } from './workflow.ts';
 
 /** Every workflow of the house, by name; each is defined beside its machine. */
 export const workflows = {
   'setup-supabase': setupSupabase,
+  'restart-service': restartService,
 } as const satisfies Record<string, WorkflowDefinition>;
 
 export type WorkflowName = keyof typeof workflows;

@@ -11,10 +11,12 @@ import {
   importTemplate,
   saveEnvironment,
 } from './dokploy.ts';
+import { planRestart, restartContainers } from './restart.ts';
 import { generateSupabaseSecrets } from './secrets.ts';
 import { verifySmtp } from './smtp.ts';
 import { planChange, verifyInstance } from './supabase.ts';
 import { registerTarget } from './target.ts';
+import { awaitTargetHealth, proveLive } from './target-live.ts';
 import { fetchTemplate } from './template.ts';
 import { awaitCertificate } from './tls.ts';
 
@@ -37,6 +39,10 @@ export const contracts = {
   'supabase.verifyInstance@1': verifyInstance,
   'tls.awaitCertificate@1': awaitCertificate,
   'target.register@1': registerTarget,
+  'target.proveLive@1': proveLive,
+  'target.awaitHealth@1': awaitTargetHealth,
+  'dokploy.planRestart@1': planRestart,
+  'dokploy.restartContainers@1': restartContainers,
 } as const satisfies { [N in string]: Contract<N> };
 
 export type Contracts = typeof contracts;

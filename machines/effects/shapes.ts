@@ -39,3 +39,11 @@ export const oneWrite = {
   settleMs: 35_000,
   retry: { attempts: 6, baseMs: 1_000, maxMs: 20_000 },
 };
+
+/** Name of a registered target. */
+export const targetName = z.string().min(1).max(120).describe('Name of a registered target (capstan targets list)');
+
+/** E10: one run at a time changes a target. */
+export function targetLocks(input: { target: string }): string[] {
+  return [`target:${input.target}`];
+}

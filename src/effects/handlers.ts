@@ -9,6 +9,7 @@ import { createSmtpHandlers } from './smtp/effects.ts';
 import { createSupabaseHandlers } from './supabase/effects.ts';
 import type { VerifyDeps } from './supabase/verify-effects.ts';
 import { createTargetHandlers } from './target/effects.ts';
+import { createTargetLiveHandlers } from './target/live-effects.ts';
 import { createTemplateHandlers, type TemplateDeps } from './template/effects.ts';
 import { type CertificateDeps, createTlsHandlers } from './tls/effects.ts';
 
@@ -38,6 +39,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     ...createDnsHandlers(deps),
     ...createTlsHandlers(deps),
     ...createTargetHandlers(),
+    ...createTargetLiveHandlers(deps),
   } satisfies Checked;
   // Checked above; here the types are forgotten that differ by handler and that nobody outside may rely on.
   return handlers as unknown as Handlers;

@@ -14,6 +14,7 @@ export const faultNames = {
   'old-version': 'the server is v0.24.0: newer procedures do not exist and answers have the older form',
   'no-docker': 'docker is down: container lists are empty with 200',
   'unhealthy-db': 'a deployment ends in error and the container db is unhealthy',
+  'ill-restart': 'a container that is restarted stays unhealthy until it is restarted again',
   'slow-boot': 'a deployment ends in error although the stack becomes healthy some seconds later',
   'bad-key': 'the gateway is configured with other key literals than the environment has',
   'slow-certificate': "the default certificate is served for 5 seconds after a deployment, then Let's Encrypt's",

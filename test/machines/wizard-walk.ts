@@ -1,5 +1,5 @@
 /** Walks the wizard by pure steps, as the engine does, with outcomes made up for each effect. */
-import { type ContractName, contracts } from '../../machines/effects/registry.ts';
+import { type ContractName as AnyContract, contracts } from '../../machines/effects/registry.ts';
 import { setupSupabaseMachine } from '../../machines/setup-supabase.ts';
 import type { WizardContext } from '../../machines/wizard-context.ts';
 import { begin, type Operation, plan } from '../../src/engine/plan.ts';
@@ -66,7 +66,10 @@ export const outcomes = {
   },
   'tls.awaitCertificate@1': { issuer: 'R3', expiresAt: '2027-01-01T00:00:00.000Z', daysLeft: 80 },
   'target.register@1': { target: 'shop', urls: { api: 'https://db.shop.org' }, secrets: {}, connectionStrings: [], nextSteps: [] },
-} as const satisfies Record<ContractName, unknown>;
+} as const satisfies Partial<Record<AnyContract, unknown>>;
+
+/** What the wizard asks for. */
+export type ContractName = keyof typeof outcomes;
 
 export const smtpEvent = {
   type: 'smtp',
@@ -101,7 +104,7 @@ export function send(walk: Walk, event: { type: string; [key: string]: unknown }
 /** The effect that the state waits for. Throws when there is not exactly one. */
 export function wanted(walk: Walk): { invokeId: string; contract: ContractName; input: unknown } {
   const [operation, ...more] = walk.started;
-  if (operation?.op !== 'start' || more.length > 0 || !(operation.contract in contracts))
+  if (operation?.op !== 'start' || more.length > 0 || !(operation.contract in outcomes))
     throw new Error(`${walk.state} wants ${JSON.stringify(walk.started)}`);
   return operation as { invokeId: string; contract: ContractName; input: unknown }; // just checked
 }

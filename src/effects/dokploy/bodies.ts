@@ -11,6 +11,7 @@ const id = z.string().min(1);
 export const byProject = z.strictObject({ projectId: id });
 export const byCompose = z.strictObject({ composeId: id });
 export const byDomain = z.strictObject({ domainId: id });
+export const byContainer = z.strictObject({ containerId: z.string().regex(/^[a-zA-Z0-9._-]+$/), serverId: id.optional() });
 export const bySchedule = z.strictObject({ scheduleId: id });
 
 export const createProjectBody = z.strictObject({ name: z.string().min(1), description: z.string().optional() });

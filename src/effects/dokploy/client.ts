@@ -33,6 +33,8 @@ const dockerFailure =
 
 /** docker stop, up and down run inside the request. */
 const DOCKER_TIMEOUT_MS = 180_000;
+/** One container: ten seconds to stop, then its start. */
+const RESTART_TIMEOUT_MS = 60_000;
 
 export type DokployClient = ReturnType<typeof createDokployClient>;
 
@@ -249,6 +251,17 @@ function deploymentCalls(caller: Caller, connection: DokployConnection) {
       const query = { appName, appType: 'docker-compose', serverId: serverId ?? undefined };
       const rows = await caller.get('docker.getContainersByAppNameMatch', z.array(answers.containerAnswer).optional(), { query });
       return toContainers(rows, appName);
+    },
+    /** When Docker last started a container; undefined when Dokploy cannot ask Docker, which it answers with nothing. */
+    async containerStart(containerId: string, serverId?: string | null): Promise<string | undefined> {
+      const query = { containerId, serverId: serverId ?? undefined };
+      const found = await caller.get('docker.getConfig', answers.containerConfig.optional(), { query });
+      return found?.State.StartedAt;
+    },
+    /** Runs docker inside the request; every failure of docker is swallowed there: ask `containerStart`. */
+    async restartContainer(containerId: string, serverId?: string | null): Promise<void> {
+      const body = serverId == null ? { containerId } : { containerId, serverId };
+      await caller.post('docker.restartContainer', bodies.byContainer, body, z.unknown().optional(), { timeoutMs: RESTART_TIMEOUT_MS });
     },
     /** Docker's own failure comes as a 200 with its words: that is `unknown`. */
     async containerLog(composeId: string, containerId: string, tail = 100, since = 'all'): Promise<ContainerLog> {

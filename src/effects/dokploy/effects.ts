@@ -5,6 +5,7 @@ import { awaitHealth, deployCompose, type HealthDeps } from './deploy-effects.ts
 import { configureDomain } from './domain-effects.ts';
 import { saveEnvironment } from './environment-effects.ts';
 import { importTemplate } from './import-effects.ts';
+import { createRestartHandlers } from './restart-effects.ts';
 
 export function createDokployHandlers(deps: HealthDeps) {
   return {
@@ -17,5 +18,6 @@ export function createDokployHandlers(deps: HealthDeps) {
     'dokploy.configureDomain@1': configureDomain(deps),
     'dokploy.deployCompose@1': deployCompose(deps),
     'dokploy.awaitHealth@1': awaitHealth(deps),
+    ...createRestartHandlers(deps),
   };
 }

@@ -135,6 +135,9 @@ export const accepted = z.looseObject({ success: z.boolean(), message: z.string(
 export const containerAnswer = z.looseObject({ containerId: id, name: z.string(), state: z.string(), status: z.string() });
 export type ContainerAnswer = z.infer<typeof containerAnswer>;
 
+/** docker inspect, of which only the start is read: its environment holds secrets. */
+export const containerConfig = z.looseObject({ State: z.looseObject({ StartedAt: z.string().min(1) }) });
+
 export const scheduleRow = z.looseObject({ scheduleId: id, name: z.string(), enabled: z.boolean() });
 export type ScheduleRow = z.infer<typeof scheduleRow>;
 

@@ -1,6 +1,18 @@
 import { z } from 'zod';
-import { type Procedure, query, text } from '../procedure.ts';
-import { containersOf } from '../stack/containers.ts';
+import { mutation, type Procedure, query, text } from '../procedure.ts';
+import { containersOf, startOf } from '../stack/containers.ts';
+import type { World } from '../world.ts';
+
+const container = z.object({ containerId: text.min(1).regex(/^[a-zA-Z0-9.\-_]+$/), serverId: text.optional() });
+
+function findContainer(world: World, containerId: string) {
+  for (const stack of world.state.rows.stacks) {
+    const found = containersOf(stack, Date.now()).find((one) => one.containerId === containerId || one.name === containerId);
+    const service = stack.services.find(({ name }) => found?.name === `${stack.appName}-${name}-1`);
+    if (found !== undefined && service !== undefined) return { stack, found, service };
+  }
+  return undefined;
+}
 
 /** Router docker. Every failure of docker is swallowed there: an empty list means "unknown". */
 export const docker: Record<string, Procedure> = {
@@ -20,5 +32,37 @@ export const docker: Record<string, Procedure> = {
     return all
       .filter((one) => !one.name.includes('dokploy'))
       .map(({ containerId, name, state, status, image }) => ({ containerId, name, image, ports: '', state, status }));
+  }),
+  // docker inspect, with the whole environment of the container in it; nothing when docker fails.
+  'docker.getConfig': query(container, ({ containerId }, { world }) => {
+    if (world.faults.take('no-docker', 'docker.getConfig')) return undefined;
+    const one = findContainer(world, containerId);
+    if (one === undefined) return undefined;
+    const { stack, found, service } = one;
+    const health = /\((?:health: )?(\w+)\)$/.exec(found.status)?.[1];
+    return {
+      Id: found.containerId,
+      Name: `/${found.name}`,
+      State: {
+        Status: found.state,
+        Running: found.state === 'running',
+        StartedAt: new Date(startOf(stack, service.name)).toISOString().replace('Z', '000000Z'),
+        ...(health === undefined ? {} : { Health: { Status: health } }),
+      },
+      Config: {
+        Image: service.image,
+        Env: Object.entries(service.env).map(([name, value]) => `${name}=${value}`),
+        Labels: { 'com.docker.compose.project': stack.appName, 'com.docker.compose.service': service.name },
+      },
+    };
+  }),
+  // The same nothing is answered whether docker restarted it or failed.
+  'docker.restartContainer': mutation(container, async ({ containerId }, { world, applied }) => {
+    if (world.faults.take('no-docker', 'docker.restartContainer')) return undefined;
+    const one = findContainer(world, containerId);
+    if (one === undefined) return undefined;
+    applied({ containerId, service: one.service.name });
+    await world.stacks.restart(one.stack.composeId, one.service.name);
+    return undefined;
   }),
 };

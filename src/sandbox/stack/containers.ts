@@ -15,9 +15,15 @@ export function dockerDuration(ms: number): string {
   return `${Math.floor(seconds / 3600)} hours`;
 }
 
+/** How long after a restart the first check of a container's health reports. */
+const firstCheckMs = 1_000;
+
 /** The health that docker would show in brackets. */
-function healthOf(stack: StackRecord, service: StackService): string {
+function healthOf(stack: StackRecord, service: StackService, now: number): string {
   if (!service.healthcheck) return '';
+  const own = stack.containers?.[service.name];
+  if (stack.phase === 'healthy' && own?.ill === true) return ' (unhealthy)';
+  if (stack.phase === 'healthy' && now - (own?.restartedAt ?? 0) < firstCheckMs) return ' (health: starting)';
   if (stack.phase === 'healthy') return ' (healthy)';
   if (stack.phase === 'unhealthy' && service.name === 'db') return ' (unhealthy)';
   return ' (health: starting)';
@@ -46,17 +52,23 @@ export function containersAfter(
   );
 }
 
+/** When a container was last started; one that a deployment kept runs on. */
+export function startOf(stack: StackRecord, service: string): number {
+  const own = stack.containers?.[service];
+  return own?.restartedAt ?? Math.min(stack.startedAt, own?.createdAt ?? stack.startedAt);
+}
+
 /** One row per service of a stack, as `docker ps -a` lists them. */
 export function containersOf(stack: StackRecord, now: number): Container[] {
   return stack.services.map((service) => {
     const name = `${stack.appName}-${service.name}-1`;
     const own = stack.containers?.[service.name];
     const containerId = own?.id ?? createHash('sha256').update(name).digest('hex').slice(0, 12);
-    const since = dockerDuration(now - Math.min(stack.startedAt, own?.createdAt ?? stack.startedAt));
+    const since = dockerDuration(now - startOf(stack, service.name));
     if (stack.phase === 'stopped') return { containerId, name, state: 'exited', status: `Exited (0) ${since} ago`, image: service.image };
     // What waits for an unhealthy database is created and never started.
     if (stack.phase === 'unhealthy' && service.name !== 'db')
       return { containerId, name, state: 'created', status: 'Created', image: service.image };
-    return { containerId, name, state: 'running', status: `Up ${since}${healthOf(stack, service)}`, image: service.image };
+    return { containerId, name, state: 'running', status: `Up ${since}${healthOf(stack, service, now)}`, image: service.image };
   });
 }

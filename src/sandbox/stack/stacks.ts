@@ -23,6 +23,8 @@ export type Stacks = {
   /** Starts a stopped stack with the settings of its last deployment; false if there was none. */
   start(composeId: string): Promise<boolean>;
   stop(composeId: string): Promise<boolean>;
+  /** Restarts one container as it is; a new environment is not picked up. */
+  restart(composeId: string, service: string): Promise<void>;
   /** Ends the stack and destroys its data. */
   remove(composeId: string): Promise<void>;
   find(composeId: string): StackRecord | undefined;
@@ -175,6 +177,16 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
       Object.assign(stack, { phase: 'stopped', startedAt: Date.now() });
       state.save();
       return true;
+    },
+    async restart(composeId, service) {
+      const stack = find(composeId);
+      const own = stack?.containers?.[service];
+      if (stack === undefined || own === undefined) return;
+      Object.assign(own, { restartedAt: Date.now(), ill: faults.take('ill-restart') });
+      state.save();
+      if (service !== 'db') return;
+      await closeDatabase(composeId);
+      await openDatabase(stack);
     },
     async remove(composeId) {
       await closeDatabase(composeId);
