@@ -1,3 +1,4 @@
+import { repairKeys } from './repair-keys.ts';
 import { restartService } from './restart-service.ts';
 import { setupSupabase } from './setup-supabase.ts';
 import type { WorkflowDefinition } from './workflow.ts';
@@ -6,6 +7,7 @@ import type { WorkflowDefinition } from './workflow.ts';
 export const workflows = {
   'setup-supabase': setupSupabase,
   'restart-service': restartService,
+  'repair-keys': repairKeys,
 } as const satisfies Record<string, WorkflowDefinition>;
 
 export type WorkflowName = keyof typeof workflows;

@@ -12,7 +12,7 @@ import { contracts } from './effects/registry.ts';
 import type { planRestart, restartContainers } from './effects/restart.ts';
 import { targetName } from './effects/shapes.ts';
 import { brokenSince, type Health, notProven, type Proof } from './live-proof.ts';
-import { need, toWizardError, type WizardError } from './wizard-context.ts';
+import { need, type RunError, toRunError } from './run-context.ts';
 import type { WorkflowDefinition } from './workflow.ts';
 
 const input = z.strictObject({
@@ -34,7 +34,7 @@ type Context = {
   restarted: z.infer<(typeof restartContainers)['output']> | null;
   health: Health | null;
   after: Proof | null;
-  error: WizardError | null;
+  error: RunError | null;
   warnings: { code: string; say: string }[];
 };
 
@@ -94,7 +94,7 @@ const machine = setup({
         src: 'dokploy.planRestart@1',
         input: ({ context: { target, service } }) => ({ target, service }),
         onDone: { target: 'provingBefore', actions: assign(({ event }) => ({ plan: event.output, planHash: event.output.planHash })) },
-        onError: { target: 'failed', actions: assign(({ event }) => ({ error: toWizardError(event.error) })) },
+        onError: { target: 'failed', actions: assign(({ event }) => ({ error: toRunError(event.error) })) },
       },
     },
     provingBefore: {
@@ -121,7 +121,7 @@ const machine = setup({
           return { target, plan: reference, planHash };
         },
         onDone: { target: 'awaitingHealth', actions: assign(({ event }) => ({ restarted: event.output })) },
-        onError: { target: 'notProven', actions: assign(({ event }) => ({ error: toWizardError(event.error) })) },
+        onError: { target: 'notProven', actions: assign(({ event }) => ({ error: toRunError(event.error) })) },
       },
     },
     awaitingHealth: {
@@ -131,7 +131,7 @@ const machine = setup({
         src: 'target.awaitHealth@1',
         input: ({ context: { target, plan } }) => ({ target, services: need(plan, 'plan').containers.map(({ service }) => service) }),
         onDone: { target: 'provingAfter', actions: assign(({ event }) => ({ health: event.output })) },
-        onError: { target: 'notProven', actions: assign(({ event }) => ({ error: toWizardError(event.error) })) },
+        onError: { target: 'notProven', actions: assign(({ event }) => ({ error: toRunError(event.error) })) },
       },
     },
     provingAfter: {
@@ -159,7 +159,7 @@ const machine = setup({
             })),
           },
         ],
-        onError: { target: 'notProven', actions: assign(({ event }) => ({ error: toWizardError(event.error) })) },
+        onError: { target: 'notProven', actions: assign(({ event }) => ({ error: toRunError(event.error) })) },
       },
     },
     notProven: {

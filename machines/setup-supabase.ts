@@ -5,8 +5,10 @@
  * 3. Writes of step 7 take their content from the plan artifact only; the machine hands on ids that earlier effects returned (A1).
  * 4. An error leads to a state where a person can act, and is kept in `context.error` until the next event.
  */
+
+import { need } from './run-context.ts';
 import { askStates } from './wizard-ask.ts';
-import { initialContext, need } from './wizard-context.ts';
+import { initialContext } from './wizard-context.ts';
 import { deployStates } from './wizard-deploy.ts';
 import { startInput } from './wizard-events.ts';
 import { wizard } from './wizard-setup.ts';

@@ -1,5 +1,6 @@
 import { assign } from 'xstate';
-import { addWarnings, dropWarnings, need, toWizardError, type WizardContext, wizardWarnings } from './wizard-context.ts';
+import { need, toRunError } from './run-context.ts';
+import { addWarnings, dropWarnings, type WizardContext, wizardWarnings } from './wizard-context.ts';
 import { events } from './wizard-events.ts';
 import { answered, wizard } from './wizard-setup.ts';
 
@@ -36,7 +37,7 @@ export const askStates = {
           warnings: addWarnings(context.warnings, event.output.warnings),
         })),
       },
-      onError: { target: 'connect', actions: assign(({ event }) => ({ error: toWizardError(event.error) })) },
+      onError: { target: 'connect', actions: assign(({ event }) => ({ error: toRunError(event.error) })) },
     },
   }),
   fetchingTemplate: wizard.createStateConfig({
@@ -46,7 +47,7 @@ export const askStates = {
       src: 'template.fetch@1',
       input: ({ context }) => ({ dokploy: need(context.dokploy, 'dokploy') }),
       onDone: { target: 'name', actions: assign(({ event }) => ({ template: event.output })) },
-      onError: { target: 'connect', actions: assign(({ event }) => ({ error: toWizardError(event.error) })) },
+      onError: { target: 'connect', actions: assign(({ event }) => ({ error: toRunError(event.error) })) },
     },
   }),
 
@@ -71,7 +72,7 @@ export const askStates = {
       src: 'dokploy.checkName@1',
       input: ({ context }) => ({ dokploy: need(context.dokploy, 'dokploy'), name: need(context.name, 'name') }),
       onDone: [{ guard: 'onlyNameChanges', target: 'planning' }, { target: 'secrets' }],
-      onError: { target: 'name', actions: assign(({ event }) => ({ error: toWizardError(event.error) })) },
+      onError: { target: 'name', actions: assign(({ event }) => ({ error: toRunError(event.error) })) },
     },
   }),
 
@@ -95,7 +96,7 @@ export const askStates = {
         { guard: 'onlySecretsChange', target: 'planning', actions: assign(({ event }) => ({ secrets: event.output })) },
         { target: 'smtp', actions: assign(({ event }) => ({ secrets: event.output })) },
       ],
-      onError: { target: 'secrets', actions: assign(({ event }) => ({ error: toWizardError(event.error) })) },
+      onError: { target: 'secrets', actions: assign(({ event }) => ({ error: toRunError(event.error) })) },
     },
   }),
 
@@ -132,7 +133,7 @@ export const askStates = {
       ],
       onError: {
         target: 'smtp',
-        actions: assign(({ event }) => ({ error: toWizardError(event.error), smtp: null, smtpAnswered: false })),
+        actions: assign(({ event }) => ({ error: toRunError(event.error), smtp: null, smtpAnswered: false })),
       },
     },
   }),
@@ -172,7 +173,7 @@ export const askStates = {
           warnings: addWarnings(dropWarnings(context.warnings, 'DOMAIN_UNPROVEN', 'HTTP_ONLY'), event.output.warnings),
         })),
       },
-      onError: { target: 'domain', actions: assign(({ event }) => ({ error: toWizardError(event.error) })) },
+      onError: { target: 'domain', actions: assign(({ event }) => ({ error: toRunError(event.error) })) },
     },
   }),
   planning: wizard.createStateConfig({
@@ -200,7 +201,7 @@ export const askStates = {
         target: 'review',
         actions: assign(({ event }) => ({ plan: event.output, planHash: event.output.planHash, changing: false })),
       },
-      onError: { target: 'domain', actions: assign(({ event }) => ({ error: toWizardError(event.error) })) },
+      onError: { target: 'domain', actions: assign(({ event }) => ({ error: toRunError(event.error) })) },
     },
   }),
 

@@ -14,6 +14,7 @@ import type { Warning } from './effects/shapes.ts';
 import type { planChange, verifyInstance } from './effects/supabase.ts';
 import type { registerTarget } from './effects/target.ts';
 import type { fetchTemplate } from './effects/template.ts';
+import type { RunError } from './run-context.ts';
 import type { environments, startInput } from './wizard-events.ts';
 
 /**
@@ -24,15 +25,6 @@ import type { environments, startInput } from './wizard-events.ts';
  */
 
 type Out<C extends { output: z.ZodType }> = z.infer<C['output']>;
-
-/** The stored form of an error (src/errors.ts toRecord), as an outcome event carries it. */
-export type WizardError = {
-  code: string;
-  message: string;
-  fix?: string;
-  retry: 'later' | 'never' | 'ask';
-  details?: Record<string, unknown>;
-};
 
 export type SmtpChoice = { host: string; port: 587 | 465 | 25; user: string; pass: string; adminEmail: string; senderName: string };
 
@@ -83,7 +75,7 @@ export type WizardContext = {
   failedAt: DeployState | null;
   verification: Out<typeof verifyInstance> | null;
   handover: Out<typeof registerTarget> | null;
-  error: WizardError | null;
+  error: RunError | null;
   warnings: Warning[];
 };
 
@@ -119,27 +111,6 @@ export function initialContext(input: z.infer<typeof startInput>): WizardContext
   };
 }
 
-/** A value that the order of states guarantees; its absence is a fault of the machine (C5). */
-export function need<T>(value: T | null, what: string): T {
-  if (value === null) throw new TypeError(`The wizard has no ${what} in this state.`);
-  return value;
-}
-
-/** An outcome's error as it is kept; anything that is no ErrorRecord keeps only its text. */
-export function toWizardError(error: unknown): WizardError {
-  if (typeof error === 'object' && error !== null && 'code' in error && 'message' in error) {
-    const record: { code: unknown; message: unknown; fix?: unknown; retry?: unknown; details?: unknown } = error;
-    return {
-      code: String(record.code),
-      message: String(record.message),
-      ...(typeof record.fix === 'string' ? { fix: record.fix } : {}),
-      retry: record.retry === 'later' || record.retry === 'ask' ? record.retry : 'never',
-      ...(isRecord(record.details) ? { details: record.details } : {}),
-    };
-  }
-  return { code: 'INTERNAL', message: typeof error === 'string' ? error : 'The effect failed without an error record.', retry: 'never' };
-}
-
 /** Adds warnings; a code stands once, its newest text wins and keeps its place. */
 export function addWarnings(known: readonly Warning[], more: readonly Warning[]): Warning[] {
   const byCode = new Map(known.map((warning) => [warning.code, warning]));
@@ -159,7 +130,3 @@ export const wizardWarnings = {
   },
   verificationFailed: { code: 'VERIFICATION_FAILED', say: 'Live checks failed and were accepted by a person; the result names them.' },
 } as const satisfies Record<string, Warning>;
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}

@@ -1,10 +1,11 @@
 import { assign } from 'xstate';
-import { type DeployState, need, toWizardError } from './wizard-context.ts';
+import { need, toRunError } from './run-context.ts';
+import type { DeployState } from './wizard-context.ts';
 import { events } from './wizard-events.ts';
 import { answered, scope, serviceOf, wizard } from './wizard-setup.ts';
 
 /** Kept when a step of the deploy chain fails: where, and why. */
-const failure = (failedAt: DeployState, error: unknown) => ({ failedAt, error: toWizardError(error) });
+const failure = (failedAt: DeployState, error: unknown) => ({ failedAt, error: toRunError(error) });
 
 /** Step 7: one effect per state and no checkpoint in between; any failure rests in `deployFailed`. */
 export const deployStates = {

@@ -4,7 +4,8 @@ import { actorOf } from './effects/contract.ts';
 import type { StateMeta } from './effects/meta.ts';
 import { contracts } from './effects/registry.ts';
 import type { registerTarget } from './effects/target.ts';
-import { need, type WizardContext } from './wizard-context.ts';
+import { need } from './run-context.ts';
+import type { WizardContext } from './wizard-context.ts';
 import type { startInput, WizardEvent } from './wizard-events.ts';
 
 export type WizardOutput = z.infer<(typeof registerTarget)['output']> & {

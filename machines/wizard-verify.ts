@@ -1,5 +1,6 @@
 import { assign } from 'xstate';
-import { addWarnings, dropWarnings, need, toWizardError, type WizardContext, wizardWarnings } from './wizard-context.ts';
+import { need, toRunError } from './run-context.ts';
+import { addWarnings, dropWarnings, type WizardContext, wizardWarnings } from './wizard-context.ts';
 import { events } from './wizard-events.ts';
 import { answered, wizard } from './wizard-setup.ts';
 
@@ -62,7 +63,7 @@ export const verifyStates = {
           })),
         },
       ],
-      onError: { target: 'verificationFailed', actions: assign(({ event }) => ({ error: toWizardError(event.error) })) },
+      onError: { target: 'verificationFailed', actions: assign(({ event }) => ({ error: toRunError(event.error) })) },
     },
   }),
   awaitingCertificate: wizard.createStateConfig({
@@ -77,7 +78,7 @@ export const verifyStates = {
       src: 'tls.awaitCertificate@1',
       input: ({ context }) => ({ dokploy: need(context.dokploy, 'dokploy'), host: need(context.domain, 'domain').host }),
       onDone: { target: 'verifying' },
-      onError: { target: 'certificateMissing', actions: assign(({ event }) => ({ error: toWizardError(event.error) })) },
+      onError: { target: 'certificateMissing', actions: assign(({ event }) => ({ error: toRunError(event.error) })) },
     },
     on: { continueWithoutCertificate: { target: 'verified', actions: assign(({ context }) => withoutCertificate(context)) } },
   }),
@@ -142,7 +143,7 @@ export const verifyStates = {
         warnings: context.warnings,
       }),
       onDone: { target: 'done', actions: assign(({ event }) => ({ handover: event.output })) },
-      onError: { target: 'verified', actions: assign(({ event }) => ({ error: toWizardError(event.error) })) },
+      onError: { target: 'verified', actions: assign(({ event }) => ({ error: toRunError(event.error) })) },
     },
   }),
   done: wizard.createStateConfig({ type: 'final', meta: { title: 'Handed over', step: 9, outcome: 'done' } }),

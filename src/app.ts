@@ -83,6 +83,7 @@ export async function openApp({ config, log, scrubber, patience, workflowFolders
         vault,
         dokploy: async (name) => connectionOf(vault, await registry.dokploy(name)),
         target: async (name) => toTargetRecord(await registry.target(name)),
+        snapshots: (target) => registry.snapshots(target),
       });
       return withStrangers(hands);
     },

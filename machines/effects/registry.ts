@@ -1,3 +1,4 @@
+import { noteChange, proveTarget, redeploy, returnConfiguration, storeJwtSecret, takeSnapshot, writeConfiguration } from './change.ts';
 import type { Contract } from './contract.ts';
 import { checkDomain } from './dns.ts';
 import {
@@ -11,6 +12,7 @@ import {
   importTemplate,
   saveEnvironment,
 } from './dokploy.ts';
+import { planRepair } from './repair-keys.ts';
 import { planRestart, restartContainers } from './restart.ts';
 import { generateSupabaseSecrets } from './secrets.ts';
 import { verifySmtp } from './smtp.ts';
@@ -43,6 +45,14 @@ export const contracts = {
   'target.awaitHealth@1': awaitTargetHealth,
   'dokploy.planRestart@1': planRestart,
   'dokploy.restartContainers@1': restartContainers,
+  'target.takeSnapshot@1': takeSnapshot,
+  'target.prove@1': proveTarget,
+  'repairKeys.planChange@1': planRepair,
+  'dokploy.writeConfiguration@1': writeConfiguration,
+  'dokploy.redeploy@1': redeploy,
+  'dokploy.returnConfiguration@1': returnConfiguration,
+  'supabase.storeJwtSecret@1': storeJwtSecret,
+  'target.noteChange@1': noteChange,
 } as const satisfies { [N in string]: Contract<N> };
 
 export type Contracts = typeof contracts;

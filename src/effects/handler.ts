@@ -51,6 +51,8 @@ export type BackupRow = {
   madeAt: number;
   verifiedAt: number | null;
 };
+/** A kept configuration of a target: `artifact:<id>` and when it was kept, in ms. */
+export type SnapshotEntry = { reference: string; at: number };
 
 /** All that a handler may touch besides its one outside system (design §9). */
 export type EffectContext = {
@@ -83,7 +85,9 @@ export type EffectContext = {
   target(name: string): Promise<TargetRecord>;
   /** Stages a change of the backup index, written in the commit of the outcome. */
   saveBackup(staged: StagedBackup): void;
-  /** Stages a target row, written in the commit of the outcome; local effects only. */
+  /** Configuration snapshots of a target, newest first; what they hold are artifacts. */
+  snapshots(target: string): Promise<SnapshotEntry[]>;
+  /** Stages a target row, written in the commit of the outcome, or of the undo. */
   saveTarget(target: TargetRecord): void;
 };
 

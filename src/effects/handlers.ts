@@ -1,6 +1,8 @@
 /** Every contract and the code that carries it out. A contract without a handler does not compile. */
 import type { z } from 'zod';
 import type { ContractName, Contracts } from '../../machines/effects/registry.ts';
+import { createChangeHandlers } from './change/effects.ts';
+import type { ChangeDeps } from './change/write-effects.ts';
 import { createDnsHandlers } from './dns/effects.ts';
 import type { HealthDeps } from './dokploy/deploy-effects.ts';
 import { createDokployHandlers } from './dokploy/effects.ts';
@@ -13,7 +15,7 @@ import { createTargetLiveHandlers } from './target/live-effects.ts';
 import { createTemplateHandlers, type TemplateDeps } from './template/effects.ts';
 import { type CertificateDeps, createTlsHandlers } from './tls/effects.ts';
 
-export type HandlerDeps = HealthDeps & CertificateDeps & VerifyDeps & Partial<TemplateDeps>;
+export type HandlerDeps = ChangeDeps & HealthDeps & CertificateDeps & VerifyDeps & Partial<TemplateDeps>;
 
 type Input<N extends ContractName> = z.infer<Contracts[N]['input']>;
 type Output<N extends ContractName> = z.infer<Contracts[N]['output']>;
@@ -40,6 +42,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     ...createTlsHandlers(deps),
     ...createTargetHandlers(),
     ...createTargetLiveHandlers(deps),
+    ...createChangeHandlers(deps),
   } satisfies Checked;
   // Checked above; here the types are forgotten that differ by handler and that nobody outside may rely on.
   return handlers as unknown as Handlers;

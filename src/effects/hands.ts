@@ -1,5 +1,5 @@
 /** Gives each handler its context and collects what it stages in our own store (design §9: effects talk to nothing but their `ctx`). */
-import type { DokployConnection, EffectContext, Handler, MayUndo, Probe, StagedBackup, TargetRecord } from './handler.ts';
+import type { DokployConnection, EffectContext, Handler, MayUndo, Probe, SnapshotEntry, StagedBackup, TargetRecord } from './handler.ts';
 
 type Secret = { id: string; scope: string; name: string; keyId: string; nonce: Uint8Array; ciphertext: Uint8Array };
 type Artifact = { id: string; role: string; media: string; keyId: string; bytes: number };
@@ -23,6 +23,7 @@ export type HandsDeps = {
   };
   dokploy: (name: string) => Promise<DokployConnection>;
   target: (name: string) => Promise<TargetRecord>;
+  snapshots: (target: string) => Promise<SnapshotEntry[]>;
 };
 
 type Site = {
@@ -106,6 +107,7 @@ function contextOf(deps: HandsDeps, site: Site, writes: Writes): EffectContext {
     dokploy: deps.dokploy,
     target: deps.target,
     saveBackup: (staged) => void writes.backups.push(staged),
+    snapshots: deps.snapshots,
     saveTarget(target: TargetRecord) {
       const { name, kind, tags, ...record } = target;
       writes.targets.push({ name, kind, tags, record });

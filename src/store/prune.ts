@@ -11,8 +11,9 @@ import { and, count, eq, inArray, isNotNull, isNull, lt, ne, or, sql } from 'dri
 import type { RunPhase } from '../engine/ports.ts';
 import type { Home } from './home.ts';
 import { namedByRuns, namedByTargets, namedInside, type ReferenceDeps } from './references.ts';
+import { snapshotRole } from './registry.ts';
 import type { Connection, Db } from './sqlite/database.ts';
-import { artifacts, audit, meta, runs, secrets } from './sqlite/schema.ts';
+import { artifacts, audit, meta, runs, secrets, targets } from './sqlite/schema.ts';
 
 export const defaultDays = 90;
 const dayMs = 24 * 60 * 60_000;
@@ -201,19 +202,23 @@ async function pruneSecrets(deps: PruneDeps, going: Going, dryRun: boolean): Pro
   return connection.write((db) => db.delete(secrets).where(chosen).run().changes);
 }
 
-/** Pending for a day: its outcome was never committed. Stored, but its run is gone and nobody names it. Returns the ids. */
+/** Pending for a day: its outcome was never committed. Stored, but its run is gone and nobody names it; snapshots go with their target only. Returns the ids. */
 async function pruneArtifacts({ connection, now }: PruneDeps, gone: ReadonlySet<string>, dryRun: boolean): Promise<string[]> {
   const dayAgo = now() - dayMs;
   const pending = and(eq(artifacts.status, 'pending'), lt(artifacts.createdAt, dayAgo));
   const noRun = and(ne(artifacts.status, 'pending'), sql`not exists (select 1 from runs r where r.id = ${artifacts.runId})`);
   const inGone = gone.size === 0 ? undefined : inArray(artifacts.runId, [...gone]); // of a dry run they still exist
-  const rows = await connection.read((db) =>
+  const found = await connection.read((db) =>
     db
-      .select({ id: artifacts.id, status: artifacts.status })
+      .select({ id: artifacts.id, status: artifacts.status, role: artifacts.role })
       .from(artifacts)
       .where(or(pending, noRun, inGone))
       .all(),
   );
+  const kept = new Set(
+    (await connection.read((db) => db.select({ name: targets.name }).from(targets).all())).map(({ name }) => snapshotRole(name)),
+  );
+  const rows = found.filter(({ status, role }) => status === 'pending' || !kept.has(role));
   const stored = new Set(rows.filter((row) => row.status === 'stored').map((row) => row.id));
   const keep = await namedByTargets(connection);
   for (const id of await namedByRuns(connection, stored, gone)) keep.add(id);

@@ -1,14 +1,17 @@
-import { asc, eq } from 'drizzle-orm';
+import { and, asc, desc, eq, sql } from 'drizzle-orm';
 import type { StagedSecret } from '../engine/ports.ts';
 import { AppError } from '../errors.ts';
 import type { Connection } from './sqlite/database.ts';
-import { dokploys, secrets, targets } from './sqlite/schema.ts';
+import { artifacts, dokploys, secrets, targets } from './sqlite/schema.ts';
 
 /** How a dokploy is reached, as stored; header values are secret references (design §6). */
 export type DokployOptions = { ca?: string; headers?: Record<string, string>; resolve?: string[]; templateBaseUrl?: string };
 export type DokployRow = { name: string; url: string; keySecret: string; options: DokployOptions; createdAt: number };
 export type TargetRow = { name: string; kind: string; tags: string[]; record: Record<string, unknown>; createdAt: number };
 export type SecretInfo = { reference: string; name: string; scope: string; createdAt: number; retired: boolean };
+
+/** By this role an artifact belongs to a target: pruning keeps it as long as the target is registered. */
+export const snapshotRole = (target: string): string => `snapshot:${target}`;
 
 /** Dokploys, targets and the names of secrets: plain reads and single-step writes. */
 export type Registry = {
@@ -24,6 +27,8 @@ export type Registry = {
   /** Throws TARGET_EXISTS. */
   addTarget(row: Omit<TargetRow, 'createdAt'>, staged: StagedSecret[]): Promise<void>;
   removeTarget(name: string): Promise<void>;
+  /** Configuration snapshots of a target as `artifact:<id>`, newest first; they belong to the target, not to a run. */
+  snapshots(target: string): Promise<{ reference: string; at: number }[]>;
   keepSecrets(staged: StagedSecret[]): Promise<void>;
   secretsOf(scope: string): Promise<SecretInfo[]>;
 };
@@ -81,6 +86,16 @@ export function createRegistry({ read, write }: Connection, now: () => number): 
       await this.target(name);
       await write((db) => db.delete(targets).where(eq(targets.name, name)).run());
     },
+    snapshots: (target) =>
+      read((db) =>
+        db
+          .select({ id: artifacts.id, at: artifacts.createdAt })
+          .from(artifacts)
+          .where(and(eq(artifacts.role, snapshotRole(target)), eq(artifacts.status, 'stored')))
+          .orderBy(desc(artifacts.createdAt), desc(sql`rowid`))
+          .all()
+          .map(({ id, at }) => ({ reference: `artifact:${id}`, at })),
+      ),
     async keepSecrets(staged) {
       await write((db) => {
         for (const secret of keep(staged)) db.insert(secrets).values(secret).run();

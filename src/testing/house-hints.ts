@@ -1,8 +1,17 @@
 import type { Hints } from './walk.ts';
 
+/** Of a plan only the kind leads anywhere; what it shows to people is one sample. */
+const plan = { changes: [], recreated: [], databaseRestarts: false, writes: [], warnings: [] };
+
 /** What the schemas of our own contracts cannot say, because a later step reads an entry of a free record by name. */
 export const houseHints: Hints = {
   outputs: {
+    'target.takeSnapshot@1': { hosts: [] },
+    'target.prove@1': { url: null, checks: [] },
+    'repairKeys.planChange@1': plan,
+    'dokploy.writeConfiguration@1': { written: [] },
+    'dokploy.redeploy@1': { status: 'done', recreated: null },
+    'target.noteChange@1': { secrets: [] },
     'secrets.generateSupabase@1': {
       references: {
         ANON_KEY: 'secret:sample-anon',

@@ -75,6 +75,7 @@ function open(): Promise<Desk> {
         vault,
         dokploy: () => Promise.reject(new Error('none')),
         target: () => Promise.reject(new Error('none')),
+        snapshots: async () => [],
       }),
     toJsonSchema,
     log: createLog({ level: 'silent', scrubber }),

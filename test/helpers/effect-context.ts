@@ -47,11 +47,16 @@ export function createBench(connection: DokployConnection): Bench {
       },
       dokploy: async () => connection,
       async target(name) {
-        const found = bench.targets.find((each) => each.name === name);
+        const found = bench.targets.findLast((each) => each.name === name);
         if (!found) throw new Error(`no target ${name}`);
         return found;
       },
       saveBackup: (staged) => void bench.backups.push(staged),
+      snapshots: async (target) =>
+        [...bench.artifacts.keys()]
+          .filter((key) => key.startsWith(`artifact:snapshot:${target}-`))
+          .reverse()
+          .map((reference, at) => ({ reference, at })),
       saveTarget: (target) => void bench.targets.push(target),
     };
   }

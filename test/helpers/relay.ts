@@ -222,6 +222,7 @@ export function relayHands(url: string) {
       vault: tools.vault,
       dokploy,
       target: () => Promise.reject(new Error('none')),
+      snapshots: async () => [],
     });
   };
 }

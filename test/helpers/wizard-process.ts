@@ -71,6 +71,7 @@ const desk = await openDesk({
         return { name, url, apiKey: await vault.reveal(keySecret), reach };
       },
       target: async (name) => toTargetRecord(await registry.target(name)),
+      snapshots: (target) => registry.snapshots(target),
     });
   },
 });

@@ -40,7 +40,7 @@ export async function gatherFacts(options: GatherOptions): Promise<Facts> {
   const gatewayHost = realtimeHost(row);
   if (gatewayHost === null) unknown.push('The gateway’s file names no host for Realtime, so its tenant could not be checked.');
   const domains = row.domains.map(toDomain);
-  const live = await gatherLive({
+  const { url: _, ...live } = await gatherLive({
     env: envVariables(parseEnv(env)),
     domains,
     reach: options.reach,

@@ -16,13 +16,17 @@ export type LiveOptions = {
   signal: AbortSignal | undefined;
 };
 
-export type LiveFacts = Pick<Facts, 'certificate' | 'live' | 'jwtSecretInDatabase' | 'unknown'>;
+export type LiveFacts = Pick<Facts, 'certificate' | 'live' | 'jwtSecretInDatabase' | 'unknown'> & {
+  /** What was asked; null when no address is known. */
+  url: string | null;
+};
 
 /** Throws ABORTED only. */
 export async function gatherLive(options: LiveOptions): Promise<LiveFacts> {
   const { env, reach, signal } = options;
-  const nothing = (say: string): LiveFacts => ({ certificate: null, live: null, jwtSecretInDatabase: null, unknown: [say] });
   const url = addressOf(options);
+  const asked = url?.origin ?? null;
+  const nothing = (say: string): LiveFacts => ({ certificate: null, live: null, jwtSecretInDatabase: null, unknown: [say], url: asked });
   const [anonKey = '', serviceKey = '', secret = ''] = ['ANON_KEY', 'SERVICE_ROLE_KEY', 'JWT_SECRET'].map((name) => env.get(name));
   if (!url) return nothing('No public address is known for this instance, so no live check was run.');
   const certificate = url.protocol === 'https:' ? await certificateOf(url, options) : null;
@@ -35,11 +39,11 @@ export async function gatherLive(options: LiveOptions): Promise<LiveFacts> {
   const sqlRuns = checks.some(({ name, ok }) => name === 'service-key-runs-sql' && ok);
   const stored = sqlRuns ? await storedSecretIs(access, secret) : null;
   const unknown = sqlRuns && stored === null ? ['The JWT secret that the database keeps could not be read.'] : [];
-  return { certificate, live: checks, jwtSecretInDatabase: stored, unknown };
+  return { certificate, live: checks, jwtSecretInDatabase: stored, unknown, url: asked };
 }
 
 /** The route of the gateway says where the instance is; where there is none, its own public address. */
-function addressOf({ env, domains }: LiveOptions): URL | undefined {
+export function addressOf({ env, domains }: Pick<LiveOptions, 'env' | 'domains'>): URL | undefined {
   const own = readUrl(env.get('SUPABASE_PUBLIC_URL') ?? '');
   const routes = (domains ?? []).filter(({ serviceName }) => isGateway(serviceName));
   const route = routes.find(({ host }) => host === own?.hostname) ?? routes[0];

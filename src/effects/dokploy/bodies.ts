@@ -72,6 +72,18 @@ export const updateDomainBody = z.strictObject({
   serviceName: z.string().min(1).optional(),
 });
 
+export const createMountBody = z.strictObject({
+  type: z.literal('file'),
+  filePath: z.string().min(1),
+  content: z.string(),
+  /** The template has it empty; over the API one character is the least. */
+  mountPath: z.literal('/'),
+  serviceType: z.literal('compose'),
+  serviceId: id,
+});
+export const updateMountBody = z.strictObject({ mountId: id, content: z.string() });
+export const byMount = z.strictObject({ mountId: id });
+
 export const createScheduleBody = z.strictObject({
   name: z.string().min(1),
   /** A date that never comes: the schedule is only ever run by hand. */

@@ -127,6 +127,13 @@ function composeCalls(caller: Caller, onSecret: DokployClientOptions['onSecret']
     });
   };
 
+  const keptMount = (procedure: string, mountId: string, written: Record<string, unknown>) =>
+    afterWrite(async () => {
+      const kept = await caller.get('mounts.one', answers.mountRow, { query: { mountId } });
+      requireKept(procedure, written, kept);
+      return kept;
+    });
+
   return {
     composeOne,
     updateCompose,
@@ -184,6 +191,19 @@ function composeCalls(caller: Caller, onSecret: DokployClientOptions['onSecret']
     async deleteCompose(body: bodies.DeleteCompose): Promise<void> {
       const gone = z.looseObject({ composeId: z.string() }).optional();
       await caller.post('compose.delete', bodies.deleteComposeBody, body, gone, { timeoutMs: DOCKER_TIMEOUT_MS, halfway: true });
+    },
+    /** The answer to an update is the old row, so the new one is read. Throws DOKPLOY_WRITE_NOT_KEPT. */
+    async updateMount(body: { mountId: string; content: string }) {
+      await caller.post('mounts.update', bodies.updateMountBody, body, answers.mountRow.optional());
+      return keptMount('mounts.update', body.mountId, { content: body.content });
+    },
+    async createFileMount({ composeId, filePath, content }: { composeId: string; filePath: string; content: string }) {
+      const body = { type: 'file', filePath, content, mountPath: '/', serviceType: 'compose', serviceId: composeId } as const;
+      const { mountId } = await caller.post('mounts.create', bodies.createMountBody, body, answers.mountRow);
+      return keptMount('mounts.create', mountId, { filePath, content });
+    },
+    async removeMount(mountId: string): Promise<void> {
+      await caller.post('mounts.remove', bodies.byMount, { mountId }, answers.mountRow.optional());
     },
     /** Service names of the compose text, also before the first deployment. */
     loadServices: (composeId: string) => caller.get('compose.loadServices', z.array(z.string()), { query: { composeId, type: 'fetch' } }),

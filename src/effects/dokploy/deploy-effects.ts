@@ -7,7 +7,7 @@
 import * as contract from '../../../machines/effects/dokploy.ts';
 import { AppError } from '../../errors.ts';
 import { defineHandler, type EffectContext, type Probe } from '../handler.ts';
-import { hashKept, readPlan } from '../supabase/plan-document.ts';
+import { hashKept, readApproved, readPlan, stackPlan } from '../supabase/plan-document.ts';
 import type { DokployClient } from './client.ts';
 import { findQueued, findRow } from './deployments.ts';
 import { type Health, judgeHealth } from './health.ts';
@@ -75,27 +75,31 @@ export function deployCompose(deps: DokployDeps) {
   });
 }
 
-/** Follows our job from queue to row to its end. Throws JOB_LOST, or DEPLOYMENT_CANCELLED when Dokploy was restarted meanwhile. */
-async function followDeployment(
+/** Follows the job of an operation from queue to row to its end. Throws JOB_LOST, or DEPLOYMENT_CANCELLED when Dokploy was restarted meanwhile. */
+export async function followDeployment(
   ctx: EffectContext,
   client: DokployClient,
   composeId: string,
   earlier: ReadonlySet<string>,
+  operation: string = ctx.key,
+  /** Asked between two looks; throws when there was enough waiting. */
+  patience: () => void = () => undefined,
 ): Promise<Output> {
   for (let looks = 0, empty = 0; ; looks++) {
     const rows = (await client.deployments(composeId)).filter((row) => !earlier.has(row.deploymentId));
-    const row = findRow(rows, ctx.key);
+    const row = findRow(rows, operation);
     if (row) {
       empty = 0;
       if (row.status === 'cancelled') throw cancelled();
       if (row.status !== 'running') return { deploymentId: row.deploymentId, status: row.status };
       ctx.progress('Dokploy is deploying');
-    } else if (findQueued(await client.queue(), composeId, ctx.key)) {
+    } else if (findQueued(await client.queue(), composeId, operation)) {
       empty = 0;
       ctx.progress('The deployment is queued');
     } else if (++empty >= looksUntilLost) {
       throw lost();
     }
+    patience();
     await ctx.sleep(looks < 20 ? 1_000 : 3_000);
   }
 }
@@ -143,7 +147,7 @@ export type HealthDeps = DokployDeps & { /** Default 600 000 ms. */ healthTimeou
 export function awaitHealth(deps: HealthDeps) {
   return defineHandler(contract.awaitHealth, {
     async run(ctx, input) {
-      const plan = await readPlan(ctx, input);
+      const plan = stackPlan.parse(await readApproved(ctx, input));
       const client = await openDokploy(deps, ctx, input.dokploy);
       const until = ctx.now() + (input.waitMs ?? deps.healthTimeoutMs ?? 600_000);
       for (;;) {

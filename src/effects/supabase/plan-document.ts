@@ -61,10 +61,18 @@ export async function storePlan(ctx: EffectContext, document: PlanDocument): Pro
   return { plan: await ctx.artifacts.put('plan', 'application/json', text), planHash: hashText(text) };
 }
 
-/** Reads the approved plan. Throws PLAN_CHANGED when it is not the one that was approved. */
+/** What every plan of a stack says, whichever workflow made it. */
+export const stackPlan = z.looseObject({ name: z.string(), serverId: z.string().nullable(), services: planDocument.shape.services });
+
+/** Reads the approved plan of a new instance. Throws PLAN_CHANGED. */
 export async function readPlan(ctx: EffectContext, reference: { plan: string; planHash: string }): Promise<PlanDocument> {
+  return planDocument.parse(await readApproved(ctx, reference));
+}
+
+/** Reads an approved plan of any kind. Throws PLAN_CHANGED when it is not the one that was approved. */
+export async function readApproved(ctx: EffectContext, reference: { plan: string; planHash: string }): Promise<unknown> {
   const text = await ctx.artifacts.read(reference.plan);
-  if (hashText(text) === reference.planHash) return planDocument.parse(JSON.parse(text));
+  if (hashText(text) === reference.planHash) return JSON.parse(text);
   throw new AppError('PLAN_CHANGED', {
     message: 'The stored plan is not the one that was approved.',
     fix: 'Roll back to the review and approve a new plan; nothing of the changed one was written.',

@@ -1,0 +1,20 @@
+/** The handlers of every contract that changes a running instance, by name. */
+import { noteChange } from './note-effects.ts';
+import { type ProveDeps, proveTarget } from './prove-effects.ts';
+import { planRepair } from './repair-keys.ts';
+import { storeJwtSecret } from './secret-effects.ts';
+import { takeSnapshot } from './snapshot.ts';
+import { type ChangeDeps, redeploy, returnConfiguration, writeConfiguration } from './write-effects.ts';
+
+export function createChangeHandlers(deps: ChangeDeps & ProveDeps) {
+  return {
+    'target.takeSnapshot@1': takeSnapshot(deps),
+    'target.prove@1': proveTarget(deps),
+    'repairKeys.planChange@1': planRepair(),
+    'dokploy.writeConfiguration@1': writeConfiguration(deps),
+    'dokploy.redeploy@1': redeploy(deps),
+    'dokploy.returnConfiguration@1': returnConfiguration(deps),
+    'supabase.storeJwtSecret@1': storeJwtSecret(),
+    'target.noteChange@1': noteChange(),
+  };
+}
