@@ -113,7 +113,7 @@ export async function openDesk(options: DeskOptions): Promise<Desk> {
       register: scrubber.register,
       now: clock.now,
     });
-    const wakes = createWakes(home.wake, clock.now);
+    const wakes = createWakes({ work: home.wake, news: home.news }, clock.now);
     const ownership = joinWorkers(home.workers);
     const dispatch = createDispatch({ store, catalog, clock, crypto, log });
     const presence = watchPresence(home, clock.now);

@@ -12,7 +12,7 @@ import { begin, plan } from './plan.ts';
 import type { ApprovalLevel, ApprovalRow, Change, EventRow, RunFilter, RunSummary } from './ports.ts';
 import { type ResolveRequest, resolveRun } from './resolve.ts';
 import { previewRollback, type RollbackPreview } from './rollback.ts';
-import { type Answer, type Caller, createRuns, type EngineDeps, refuseUnlessActive } from './runs.ts';
+import { type Answer, type Caller, createRuns, type EngineDeps, refuseUnlessActive, told } from './runs.ts';
 import { advanceSubject } from './subjects.ts';
 import { type RunStatus, type RunView, statusOf } from './view.ts';
 import { type WaitOptions, waitForRun } from './waiting.ts';
@@ -122,7 +122,7 @@ export function createEngine(deps: EngineDeps): Engine {
           fix: 'Try again.',
           retry: 'later',
         });
-      wakes.touch(runId);
+      wakes.touch(runId, told(committed.audience));
       await audit(caller, `start ${definition.name}`, runId);
       return view(runId);
     },

@@ -250,9 +250,11 @@ export type Change = {
 };
 
 export type Conflict = 'version' | 'token' | 'timer' | 'approval' | 'request' | 'exists';
+/** Who cares about a commit: only the process that goes on with the run, whoever waits for the run anywhere, or every worker too. */
+export type Audience = 'here' | 'watchers' | 'workers';
 export type Committed =
-  /** `goesOn`: all that this step opened was claimed by its committer, so nobody else has anything to do for it. */
-  { ok: true; version: number; claimed: EffectRow[]; goesOn: boolean } | { ok: false; conflict: Conflict; runId: string };
+  | { ok: true; version: number; claimed: EffectRow[]; audience: Audience }
+  | { ok: false; conflict: Conflict; runId: string };
 
 export type RequestRow = { principal: string; key: string; payloadHash: string; runId: string; seq: number };
 
@@ -373,10 +375,10 @@ export interface Clock {
 
 /** Wakes between processes (D4). */
 export interface Wakes {
-  /** After a commit that others care about. `goesOn`: the run is carried on in this process and leaves nothing to do for anybody else. */
-  touch(runId: string, goesOn?: boolean): void;
+  /** After a commit. Default: workers too. */
+  touch(runId: string, audience?: Audience): void;
   /** The listener gets the run, or undefined when another process (or its echo) woke us. */
-  subscribe(listener: (runId: string | undefined, goesOn: boolean) => void): () => void;
+  subscribe(listener: (runId: string | undefined, audience: Audience) => void): () => void;
 }
 
 /** Whether anybody carries out work on this home (L3). */

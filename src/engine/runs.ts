@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts';
 import type { Catalog } from './catalog.ts';
 import type { Dispatch } from './dispatch.ts';
 import { quoted } from './payload.ts';
-import type { Approver, Change, Clock, Crypto, EffectRow, Hands, Log, Presence, RunRow, Store, Vault, Wakes } from './ports.ts';
+import type { Approver, Audience, Change, Clock, Crypto, EffectRow, Hands, Log, Presence, RunRow, Store, Vault, Wakes } from './ports.ts';
 import { type RunView, viewOf } from './view.ts';
 
 export type Caller = { principal: string; door: string };
@@ -110,7 +110,7 @@ export function createRuns({ store, dispatch, catalog, clock, crypto, wakes, pre
 
   const commitOrConflict = async (change: Change): Promise<void> => {
     const answer = await dispatch.commit(change);
-    if (answer.ok) return wakes.touch(change.runId);
+    if (answer.ok) return wakes.touch(change.runId, told(answer.audience));
     if (answer.conflict === 'approval')
       throw new AppError('APPROVAL_STALE', { message: 'The approval was used already.', fix: 'Look at the run again.' });
     await conflict(change.runId);
@@ -120,6 +120,11 @@ export function createRuns({ store, dispatch, catalog, clock, crypto, wakes, pre
     store.audit({ at: clock.now(), principal: caller.principal, door: caller.door, level, action, runId, outcome: 'accepted' });
 
   return { idOf, load: loadRun, view, replay, conflict, commit: commitOrConflict, audit };
+}
+
+/** What a person or agent did is seen at once by everybody who waits for the run. */
+export function told(audience: Audience): Audience {
+  return audience === 'here' ? 'watchers' : audience;
 }
 
 /** Events and cancel are for runs that go forward. Throws ROLLBACK_RUNNING, RUN_ENDED. */

@@ -39,7 +39,7 @@ export async function settleEffect(deps: SettleDeps, row: EffectRow, token: stri
     if (now.status !== 'running' || run.phase !== 'active' || settlement.status === 'cancelled') return drained(deps, run, base);
     return outcomeChange(deps, run, row, close, settlement);
   });
-  deps.wakes.touch(row.runId, committed?.ok === true && committed.goesOn);
+  deps.wakes.touch(row.runId, committed?.ok ? committed.audience : 'workers');
 }
 
 /** Closing without an event; a resting run may get the checkpoint that waited for this (T2). */
@@ -75,7 +75,7 @@ export async function fireTimer(deps: SettleDeps, timer: TimerRow): Promise<void
       return { runId: run.id, expect: run.version, at, fired, event: { ...cause, delivered: false }, run: { attention: toRecord(error) } };
     }
   });
-  deps.wakes.touch(timer.runId, committed?.ok === true && committed.goesOn);
+  deps.wakes.touch(timer.runId, committed?.ok ? committed.audience : 'workers');
 }
 
 /** Outcomes and timers retry a version conflict without limit, with jitter (C3); any other conflict means it is no longer ours. */

@@ -152,7 +152,9 @@ export function createWorker(deps: WorkerDeps): Worker {
   return {
     start() {
       if (loop) return;
-      unsubscribe = wakes.subscribe((_run, goesOn) => goesOn || ringSoon());
+      unsubscribe = wakes.subscribe((_run, audience) => {
+        if (audience === 'workers') ringSoon();
+      });
       deps.dispatch.attach(slotsHere);
       loop = run();
     },

@@ -34,7 +34,9 @@ export type Home = {
   backups: string;
   /** Answers too large for a door (store/exports.ts). */
   exports: string;
+  /** Touched when workers have something to do, and when there is only something to see (D4). */
   wake: string;
+  news: string;
   /** How many launches the world has seen (store/water-mark.ts). */
   waterMark: string;
   keyFile: string;
@@ -62,6 +64,7 @@ export function prepareHome(folder: string): Home {
     backups: join(folder, 'backups'),
     exports: join(folder, 'exports'),
     wake: join(folder, 'wake'),
+    news: join(folder, 'news'),
     waterMark: join(folder, 'launches'),
     keyFile: join(folder, 'key.json'),
     approverFile: join(folder, 'approver.json'),

@@ -51,9 +51,9 @@ export function applyChange(db: Db, q: Queries, change: Change): Committed {
   const openLeft = openCount(q, runId);
   if (change.checkpoint && openLeft === 0) keepCheckpoint(db, change.checkpoint, runId, seq, at);
   for (const other of change.also ?? []) applyChange(db, q, other);
-  if (change.releases && openLeft === 0) q.freeLocks.run({ runId });
-  const goesOn = claimed.length > 0 && claimed.length === change.open?.length && change.also === undefined;
-  return { ok: true, version: seq, claimed, goesOn };
+  const freed = change.releases && openLeft === 0 ? q.freeLocks.run({ runId }).changes : 0;
+  const leavesWork = openLeft > claimed.length || freed > 0 || change.arm?.length || change.also || change.run?.phase === 'rolling_back';
+  return { ok: true, version: seq, claimed, audience: leavesWork ? 'workers' : claimed.length > 0 ? 'here' : 'watchers' };
 }
 
 /** Hold stops claiming at once (B5); what another run excludes waits as a clean intent (E10). */
