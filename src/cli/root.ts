@@ -15,6 +15,7 @@ export const root = defineCommand({
     approve: () => import('./commands/approve.ts').then(({ approve }) => approve),
     approver: () => import('./commands/approver.ts').then(({ approver }) => approver),
     rules: () => import('./commands/rules.ts').then(({ rules }) => rules),
+    connect: () => import('./commands/connect.ts').then(({ connect }) => connect),
     dokploy: () => import('./commands/dokploy.ts').then(({ dokploy }) => dokploy),
     targets: () => import('./commands/targets.ts').then(({ targets }) => targets),
     connection: () => import('./commands/connection.ts').then(({ connection }) => connection),
