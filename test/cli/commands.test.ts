@@ -64,7 +64,8 @@ test.each([
   [['workflows', 'a', 'b'], 'does not know what to do with "b"', 'See'],
   [['runs', 'rollback', 'x'], '--to', 'See'],
   [['runs', 'list', '--limit', 'many'], 'whole number', 'See'],
-  [['hold'], 'takes either RUN or --all', 'See'],
+  [['hold'], 'takes one of RUN, --target NAME and --all', 'See'],
+  [['hold', 'shop', '--all'], 'takes one of RUN, --target NAME and --all', 'See'],
 ])('%j is wrong usage: exit 2, a code, and the nearest known word', async (args, message, fix) => {
   const ended = await run(...args);
   expect(ended.exit).toBe(2);
@@ -211,6 +212,11 @@ test('a script starts a run, which waits for a person: exit 3; then it is advanc
   expect(await json('runs', 'advance', 'shop', 'connect', '--set', 'dokploy=main', '--key', 'k1')).toMatchObject({ replayed: true });
   expect(await json('hold', 'shop')).toMatchObject({ runs: [{ status: 'held' }] });
   expect(await json('release', '--all')).toMatchObject({ runs: [{ status: 'waiting' }] });
+  for (const target of ['main', 'elsewhere']) await run('targets', 'add', target, '--url', `https://${target}.example.com`);
+  expect(await json('hold', '--target', 'elsewhere')).toEqual({ runs: [] });
+  expect(await json('hold', '--target', 'main')).toMatchObject({ runs: [{ name: 'shop', status: 'held' }] });
+  expect(await json('release', '--target', 'main')).toMatchObject({ runs: [{ name: 'shop', status: 'waiting' }] });
+  expect(errorOf(await json('hold', '--target', 'nowhere'))).toMatchObject({ code: 'TARGET_UNKNOWN' });
   expect(await json('runs', 'show', 'shop', '--timeline')).toMatchObject({
     events: expect.arrayContaining([expect.objectContaining({ type: 'connect' })]),
   });

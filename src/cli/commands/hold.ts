@@ -9,6 +9,7 @@ import { runText } from '../render.ts';
 
 const args = {
   run: { type: 'positional', required: false, description: 'id or name of the run' },
+  target: { type: 'string', valueHint: 'NAME', description: 'Every unfinished run that is about this target' },
   all: { type: 'boolean', description: 'Every unfinished run' },
 } as const;
 
@@ -25,14 +26,22 @@ const ended = ['done', 'failed', 'cancelled'];
 
 async function onEach(
   name: string,
-  { engine }: App,
-  given: { run?: string | undefined; all?: boolean | undefined },
+  app: App,
+  given: { run?: string | undefined; target?: string | undefined; all?: boolean | undefined },
   act: (run: string) => Promise<RunView>,
 ): Promise<Outcome> {
-  if ((given.run === undefined) === (given.all !== true)) throw usage(`capstan ${name}`, `capstan ${name} takes either RUN or --all.`);
-  const all =
-    given.all === true ? (await engine.list({ limit: 1_000 })).filter((row) => !ended.includes(row.status)).map((row) => row.runId) : [];
+  const { run, target, all = false } = given;
+  if ([run !== undefined, target !== undefined, all].filter(Boolean).length !== 1)
+    throw usage(`capstan ${name}`, `capstan ${name} takes one of RUN, --target NAME and --all.`);
   const views: RunView[] = [];
-  for (const run of given.run === undefined ? all : [given.run]) views.push(await act(run));
+  for (const each of run === undefined ? await unfinished(app, target) : [run]) views.push(await act(each));
   return { exit: exitCodes.ok, json: { runs: views }, text: views.map(runText).join('\n') || 'There is no unfinished run.' };
+}
+
+/** Ids of the runs that have not ended; of those about one target where it is given. Throws TARGET_UNKNOWN. */
+async function unfinished({ engine, registry, runFacts }: App, target: string | undefined): Promise<string[]> {
+  const ids = (await engine.list({ limit: 1_000 })).filter((row) => !ended.includes(row.status)).map((row) => row.runId);
+  if (target === undefined) return ids;
+  const { name } = await registry.target(target);
+  return (await runFacts(ids)).filter((facts) => facts.about.includes(name)).map((facts) => facts.runId);
 }
