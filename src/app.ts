@@ -4,6 +4,7 @@
  */
 import { contracts } from '../machines/effects/registry.ts';
 import { workflows } from '../machines/registry.ts';
+import { type BackupReading, createBackupReading } from './backup-reading.ts';
 import { systemClock } from './clock.ts';
 import { type Config, readVariable } from './config.ts';
 import { type Desk, openDesk } from './desk.ts';
@@ -41,7 +42,8 @@ export type Warning = { code: string; say: string };
 export type DokployCheck = { version: string; warnings: Warning[] };
 
 export type App = McpApp &
-  Pick<Desk, 'home' | 'engine' | 'worker' | 'registry' | 'vault' | 'tokens' | 'runAccess' | 'approver'> & {
+  BackupReading &
+  Pick<Desk, 'backups' | 'home' | 'engine' | 'worker' | 'registry' | 'vault' | 'tokens' | 'runAccess' | 'approver'> & {
     /** Status, audit, pruning, runs of other definitions. */
     operations: Operations;
     /** As given, for a worker that is left behind. */
@@ -72,10 +74,10 @@ export async function openApp({ config, log, scrubber, patience, workflowFolders
     scrubber,
     readVariable,
     ...(config.sealedTags === undefined ? {} : { sealedTags: config.sealedTags }),
-    hands({ vault, registry, clock, rates }) {
+    hands({ vault, registry, clock, rates, backups }) {
       const limiterFor = createLimiters({ turnstile: rates });
       const templateBaseUrlFor = async (name: string) => (await registry.dokploy(name)).options.templateBaseUrl;
-      const handlers = { ...book.handlers, ...createHandlers({ ...patience, limiterFor, templateBaseUrlFor }) };
+      const handlers = { ...book.handlers, ...createHandlers({ ...patience, limiterFor, templateBaseUrlFor, backups }) };
       const hands = createHands({
         handlers,
         now: clock.now,
@@ -107,6 +109,8 @@ export async function openApp({ config, log, scrubber, patience, workflowFolders
     approver: desk.approver,
     operations,
     workflowFolders,
+    backups: desk.backups,
+    ...createBackupReading({ desk, clock: systemClock }),
     ...readersOf(desk, scrubber),
     connection: (row, staged) => connectionOf(vault, row, staged),
     checkDokploy: (connection) => askDokploy(connection, createLimiters({ turnstile: desk.rates })(connection.name)),

@@ -1,4 +1,5 @@
 import { noteChange, proveTarget, redeploy, returnConfiguration, storeJwtSecret, takeSnapshot, writeConfiguration } from './change.ts';
+import { discardBackup, planBackup, prepareKey, publishBackup, verifyBackup, writePart } from './backup.ts';
 import type { Contract } from './contract.ts';
 import { checkDomain } from './dns.ts';
 import {
@@ -53,6 +54,12 @@ export const contracts = {
   'dokploy.returnConfiguration@1': returnConfiguration,
   'supabase.storeJwtSecret@1': storeJwtSecret,
   'target.noteChange@1': noteChange,
+  'backup.prepareKey@1': prepareKey,
+  'backup.planBackup@1': planBackup,
+  'backup.writePart@1': writePart,
+  'backup.publish@1': publishBackup,
+  'backup.verify@1': verifyBackup,
+  'backup.discard@1': discardBackup,
 } as const satisfies { [N in string]: Contract<N> };
 
 export type Contracts = typeof contracts;

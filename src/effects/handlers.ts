@@ -3,6 +3,8 @@ import type { z } from 'zod';
 import type { ContractName, Contracts } from '../../machines/effects/registry.ts';
 import { createChangeHandlers } from './change/effects.ts';
 import type { ChangeDeps } from './change/write-effects.ts';
+import type { BackupReads } from './backup/book.ts';
+import { createBackupHandlers } from './backup/effects.ts';
 import { createDnsHandlers } from './dns/effects.ts';
 import type { HealthDeps } from './dokploy/deploy-effects.ts';
 import { createDokployHandlers } from './dokploy/effects.ts';
@@ -16,6 +18,14 @@ import { createTemplateHandlers, type TemplateDeps } from './template/effects.ts
 import { type CertificateDeps, createTlsHandlers } from './tls/effects.ts';
 
 export type HandlerDeps = ChangeDeps & HealthDeps & CertificateDeps & VerifyDeps & Partial<TemplateDeps>;
+export type HandlerDeps = HealthDeps &
+  CertificateDeps &
+  VerifyDeps &
+  Partial<TemplateDeps> & {
+    /** The backup index; without it the backup workflows say that there is none. */
+    backups?: BackupReads;
+    vaultKeyFile?: string;
+  };
 
 type Input<N extends ContractName> = z.infer<Contracts[N]['input']>;
 type Output<N extends ContractName> = z.infer<Contracts[N]['output']>;
@@ -42,8 +52,17 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     ...createTlsHandlers(deps),
     ...createTargetHandlers(),
     ...createTargetLiveHandlers(deps),
+<<<<<<< HEAD
     ...createChangeHandlers(deps),
+=======
+    ...createBackupHandlers({ ...deps, backups: deps.backups ?? noBackups }),
+>>>>>>> 73ef594 (machines, effects: the workflow backup writes, publishes and proves encrypted backups)
   } satisfies Checked;
   // Checked above; here the types are forgotten that differ by handler and that nobody outside may rely on.
   return handlers as unknown as Handlers;
 }
+
+const noIndex = async (): Promise<never> => {
+  throw new TypeError('these handlers were built without an index of backups');
+};
+const noBackups: BackupReads = { store: noIndex, keys: noIndex, recipients: noIndex, backups: noIndex, backup: noIndex };

@@ -12,6 +12,9 @@ export const houseHints: Hints = {
     'dokploy.writeConfiguration@1': { written: [] },
     'dokploy.redeploy@1': { status: 'done', recreated: null },
     'target.noteChange@1': { secrets: [] },
+    'backup.planBackup@1': {
+      parts: ['roles', 'database'].map((kind) => ({ part: kind, kind, database: null, file: `${kind}.sql.zst.pgp`, expectBytes: 1 })),
+    },
     'secrets.generateSupabase@1': {
       references: {
         ANON_KEY: 'secret:sample-anon',

@@ -29,6 +29,8 @@ export type Child = {
   stdout: Readable;
   /** Resolves when it ended with 0; else PROGRAM_FAILED, or the signal's reason. */
   ended: Promise<void>;
+  /** Ends it if it still runs. */
+  stop(): void;
 };
 
 const tailBytes = 4_000;
@@ -63,7 +65,7 @@ export function startChild({ file, args, env = {}, signal, secretFile, secrets =
   // Whoever awaits it later still hears of it; until then an early end is no unhandled rejection.
   ended.catch(() => undefined);
   child.stdin.on('error', () => undefined); // an end before all was read is told by `ended`
-  return { pid: child.pid, stdin: child.stdin, stdout: child.stdout, ended };
+  return { pid: child.pid, stdin: child.stdin, stdout: child.stdout, ended, stop };
 }
 
 /** An open file of mode 0600 whose name is gone. */

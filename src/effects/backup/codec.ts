@@ -18,11 +18,14 @@ const ofNode = zlib as unknown as ZstdOfNode;
 
 export const extensionOf: Record<Codec, string> = { zstd: 'zst', gzip: 'gz' };
 
-/** Never throws: gzip is the last rung. */
-export async function chooseCodec(): Promise<CodecChoice> {
+/** Without a wish the best one here; gzip is the last rung. Throws ZSTD_MISSING when zstd is wished for and nobody here writes it. */
+export async function chooseCodec(wished?: Codec): Promise<CodecChoice> {
+  if (wished === 'gzip') return { codec: 'gzip', by: 'node' };
   if (ofNode.createZstdCompress) return { codec: 'zstd', by: 'node' };
   const file = await onPath('zstd');
-  return file === undefined ? { codec: 'gzip', by: 'node' } : { codec: 'zstd', by: 'program', file };
+  if (file !== undefined) return { codec: 'zstd', by: 'program', file };
+  if (wished === 'zstd') throw zstdMissing('The backup was begun with zstd, and neither this Node nor the machine can write it.');
+  return { codec: 'gzip', by: 'node' };
 }
 
 export function compress(choice: CodecChoice, signal?: AbortSignal): Duplex {
@@ -38,10 +41,11 @@ export async function decompress(codec: Codec, signal?: AbortSignal): Promise<Du
   if (ofNode.createZstdDecompress) return ofNode.createZstdDecompress();
   const file = await onPath('zstd');
   if (file !== undefined) return throughProgram(file, ['-d', '-q', '-c'], signal);
-  throw new AppError('ZSTD_MISSING', {
-    message: 'The backup is compressed with zstd, and neither this Node nor the machine can read it.',
-    fix: 'Install it: apt-get install -y zstd, or run Capstan with Node 22.15 or newer.',
-  });
+  throw zstdMissing('The backup is compressed with zstd, and neither this Node nor the machine can read it.');
+}
+
+function zstdMissing(message: string): AppError {
+  return new AppError('ZSTD_MISSING', { message, fix: 'Install it: apt-get install -y zstd, or run Capstan with Node 22.15 or newer.' });
 }
 
 /** A child as one stream; its bad end is an error of the stream, and its good end comes before the stream's. */

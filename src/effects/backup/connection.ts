@@ -1,6 +1,8 @@
 /** A direct Postgres connection of a target: for our own session by pg, and for pg_dump and pg_restore by libpq. */
 import type { Client } from 'pg';
 import { AppError } from '../../errors.ts';
+import type { SslMode } from '../postgres/address.ts';
+import { parseConnection } from '../postgres/connection-string.ts';
 
 export type DatabasePlace = {
   host: string;
@@ -9,37 +11,20 @@ export type DatabasePlace = {
   password: string;
   database: string;
   /** As libpq names it; default `prefer`. */
-  sslmode: 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+  sslmode: SslMode;
 };
 
-const modes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
-
-/** Reads `postgres://user:password@host:port/database?sslmode=…`. Throws DATABASE_URL_INVALID, which never holds the text. */
+/** Reads the target's connection string. Throws CONNECTION_STRING_INVALID and DATABASE_URL_INVALID, which never hold a part of the text. */
 export function parseDatabaseUrl(text: string): DatabasePlace {
+  const { host, port, user, password, database, ssl, mode } = parseConnection(text);
   const invalid = (what: string) =>
     new AppError('DATABASE_URL_INVALID', {
-      message: `The target's connection string cannot be used: ${what}.`,
-      fix: 'Store one such as postgres://supabase_admin:PASSWORD@db.example.com:5432/postgres; backups need a direct or session connection.',
+      message: `The target's connection string cannot be used for backups: ${what}.`,
+      fix: 'Store a direct or session connection with its password, such as postgres://supabase_admin:PASSWORD@db.example.com:5432/postgres.',
     });
-  let url: URL;
-  try {
-    url = new URL(text.trim());
-  } catch {
-    throw invalid('it is no URL');
-  }
-  if (!['postgres:', 'postgresql:'].includes(url.protocol)) throw invalid('it does not begin with postgres://');
-  if (url.hostname === '' || url.username === '') throw invalid('host or user is missing');
-  const sslmode = modes.find((mode) => mode === (url.searchParams.get('sslmode') ?? 'prefer'));
-  if (!sslmode) throw invalid('its sslmode is not known');
-  if (url.port === '6543') throw invalid('port 6543 is a transaction pooler, over which nothing can be dumped');
-  return {
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: url.port === '' ? 5432 : Number(url.port),
-    user: decodeURIComponent(url.username),
-    password: decodeURIComponent(url.password),
-    database: decodeURIComponent(url.pathname.slice(1)) || 'postgres',
-    sslmode,
-  };
+  if (mode === 'transaction') throw invalid('it leads to a transaction pooler, over which nothing can be dumped');
+  if (password === null) throw invalid('it holds no password');
+  return { host, port, user, password, database, sslmode: ssl };
 }
 
 /** Settings under which the same rows always give the same text. */

@@ -124,3 +124,33 @@ function damaged(path: string, cause?: unknown): unknown {
 function isStreamEnd(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
 }
+
+const largestDocument = 256 * 1024 * 1024;
+
+/** A small file as text; undefined when it is not there. */
+export async function readText(store: BackupStore, path: string): Promise<string | undefined> {
+  if (!(await store.stat(path))) return undefined;
+  return (await gathered(await store.open(path))).toString();
+}
+
+/** A whole encrypted JSON document, its hash checked before it is believed. Throws BACKUP_DAMAGED and those of reading. */
+export async function readDocument(options: ReadOptions): Promise<unknown> {
+  const { clear, verdict } = await readEncrypted(options);
+  const [text] = await Promise.all([gathered(clear), verdict]);
+  return JSON.parse(text.toString());
+}
+
+async function gathered(stream: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of stream) {
+    bytes += (chunk as Buffer).length; // streams of bytes give buffers
+    if (bytes > largestDocument)
+      throw new AppError('BACKUP_DAMAGED', {
+        message: 'A document of the backup is larger than any that is written.',
+        fix: 'Use another backup.',
+      });
+    chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,18 @@
+/** The handlers of the backup effects. */
+import type { BackupDeps } from './deps.ts';
+import { prepareKey } from './key-effects.ts';
+import { planBackup } from './plan-backup.ts';
+import { discard, publishBackup } from './publish.ts';
+import { verifyBackup } from './verify.ts';
+import { writePart } from './write-part.ts';
+
+export function createBackupHandlers(deps: BackupDeps) {
+  return {
+    'backup.prepareKey@1': prepareKey(deps),
+    'backup.planBackup@1': planBackup(deps),
+    'backup.writePart@1': writePart(deps),
+    'backup.publish@1': publishBackup(deps),
+    'backup.verify@1': verifyBackup(deps),
+    'backup.discard@1': discard(deps),
+  };
+}

@@ -1,0 +1,171 @@
+/** What a backup would hold: read only, nothing is written. What cannot be reached is named, never left out in silence. */
+import type { Client } from 'pg';
+import { planBackup as contract, type PlannedPart } from '../../../machines/effects/backup.ts';
+import type { Warning } from '../../../machines/effects/shapes.ts';
+import { AppError } from '../../errors.ts';
+import { defineHandler } from '../handler.ts';
+import { chooseCodec, extensionOf } from './codec.ts';
+import { openSession } from './connection.ts';
+import { type BackupDeps, databaseOf, storeOf } from './deps.ts';
+import { sayBytes } from './meter.ts';
+import { pgClientFor } from './programs.ts';
+
+type Server = { version: string; major: number; superuser: boolean };
+type Missing = { part: string; why: string };
+export const defaultVaultKeyFile = '/etc/postgresql-custom/pgsodium_root.key';
+
+export function planBackup(deps: BackupDeps) {
+  return defineHandler(contract, {
+    async run(ctx, input) {
+      const target = await ctx.target(input.target);
+      const place = await databaseOf(ctx, input.target);
+      const store = await storeOf(deps, ctx, input.store);
+      const client = await openSession(place, 'capstan plan');
+      try {
+        const server = await serverOf(client);
+        await pgClientFor('pg_dump', server.major);
+        await pgClientFor('pg_restore', server.major);
+        const { codec } = await chooseCodec();
+        const databases = await databasesOf(client, place.database);
+        const wanted = (kind: PlannedPart['kind']) => input.parts === null || input.parts.includes(kind);
+        const name = (part: string, ending: string) => `${part}.${ending}.${extensionOf[codec]}.pgp`;
+        const parts: PlannedPart[] = [];
+        const missing: Missing[] = [];
+        const take = (
+          kind: PlannedPart['kind'],
+          part: string,
+          file: string,
+          expectBytes: number | null,
+          database: string | null = null,
+        ) => {
+          if (wanted(kind)) parts.push({ part, kind, database, file, expectBytes });
+        };
+        const lack = (kind: PlannedPart['kind'], part: string, why: string) => {
+          if (wanted(kind)) missing.push({ part, why });
+        };
+        if (input.kind !== 'data') {
+          take('roles', 'roles', name('roles', 'sql'), 10_000);
+          if (!server.superuser)
+            lack(
+              'roles',
+              'passwords of roles',
+              `The connection's role ${place.user} is no superuser, so the password verifiers cannot be read.`,
+            );
+        }
+        for (const [index, { database, bytes }] of databases.entries())
+          take('database', `database ${database}`, name(`database-${index}`, 'dump'), input.kind === 'schema' ? null : bytes, database);
+        if (input.kind === 'full') {
+          if (target.dokploy) take('environment', 'environment', name('environment', 'json'), 100_000);
+          else
+            lack(
+              'environment',
+              'environment',
+              'The target was not set up through a Dokploy, so its environment and compose text are not known here.',
+            );
+          await planVaultKey(client, server, deps.vaultKeyFile ?? defaultVaultKeyFile, {
+            take: () => take('vault-key', 'vault root key', name('vault-root-key', 'txt'), 100),
+            lack: (why) => lack('vault-key', 'vault root key', why),
+          });
+          lack(
+            'storage',
+            'bytes of storage objects',
+            'Their rows are in the database; the bytes lie in the storage service, which this version does not read.',
+          );
+          lack('functions', 'functions folder', 'It lies in a volume of the server, which a database connection does not reach.');
+        }
+        if (parts.length === 0)
+          throw new AppError('BACKUP_EMPTY', {
+            message: 'Of the parts that were asked for nothing can be backed up.',
+            fix: missing[0]?.why ?? 'Ask for other parts, or for a full backup.',
+            details: { missing },
+          });
+        const expectBytes = parts.reduce((sum, part) => sum + (part.expectBytes ?? 0), 0);
+        return {
+          id: idOf(input.target, ctx.now(), ctx.runId),
+          target: input.target,
+          store: input.store,
+          kind: input.kind,
+          codec,
+          keyId: input.keyId,
+          server,
+          parts,
+          missing,
+          expectBytes,
+          pointInTime: await pointInTime(client),
+          warnings: [
+            ...(await spaceWarnings(store.place, await store.free(), expectBytes)),
+            ...(missing.length === 0 ? [] : [incomplete(missing)]),
+          ],
+        };
+      } finally {
+        await client.end();
+      }
+    },
+  });
+}
+
+/** `shop-20261125-133005-ab12cd`: sorts by time, and tells runs apart that began in the same second. */
+function idOf(target: string, at: number, runId: string): string {
+  const stamp = new Date(at).toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
+  return `${target}-${stamp}-${runId.replaceAll(/[^A-Za-z0-9]/g, '').slice(-6)}`;
+}
+
+async function serverOf(client: Client): Promise<Server> {
+  const { rows } = await client.query<Server>(
+    `select current_setting('server_version') as version, current_setting('server_version_num')::int / 10000 as major, current_setting('is_superuser') = 'on' as superuser`,
+  );
+  const [row] = rows;
+  if (!row) throw new TypeError('a select without from answers one row');
+  return row;
+}
+
+/** The one of the connection and those that Supabase keeps beside it. */
+async function databasesOf(client: Client, own: string): Promise<{ database: string; bytes: number }[]> {
+  const { rows } = await client.query<{ database: string; bytes: string }>(
+    `select datname as database, pg_database_size(oid)::text as bytes from pg_database
+     where datallowconn and not datistemplate and datname in ($1, 'postgres', '_supabase') and has_database_privilege(oid, 'connect')
+     order by datname <> $1, datname`,
+    [own],
+  );
+  return rows.map(({ database, bytes }) => ({ database, bytes: Number(bytes) }));
+}
+
+async function planVaultKey(client: Client, server: Server, file: string, found: { take(): void; lack(why: string): void }): Promise<void> {
+  if (!server.superuser) return found.lack('Only a superuser can read it; export it from the volume db-config yourself.');
+  const { rows } = await client.query<{ there: boolean }>('select (pg_stat_file($1, true)).size is not null as there', [file]);
+  if (rows[0]?.there) found.take();
+  else found.lack(`The server has no file ${file}: it keeps no vault key there.`);
+}
+
+/** Whether this server could be brought back to any moment; said, not promised. */
+async function pointInTime(client: Client): Promise<{ archiving: boolean; missing: string[] }> {
+  const { rows } = await client.query<{ mode: string; level: string; command: boolean }>(
+    `select current_setting('archive_mode') as mode, current_setting('wal_level') as level,
+       coalesce(current_setting('archive_command', true), '') not in ('', '(disabled)') or coalesce(current_setting('archive_library', true), '') <> '' as command`,
+  );
+  const [row] = rows;
+  const missing = [
+    ...(row && row.level !== 'minimal' ? [] : ['wal_level is minimal: set it to replica or logical']),
+    ...(row && row.mode !== 'off' ? [] : ['archive_mode is off']),
+    ...(row?.command ? [] : ['neither archive_command nor archive_library is set']),
+    'a base backup of the whole server (pg_basebackup), which Capstan does not make',
+  ];
+  return { archiving: missing.length === 1, missing };
+}
+
+/** Refuses what surely does not fit: text compresses to a third at best of what the tables take. */
+async function spaceWarnings(place: string, free: number | undefined, expect: number): Promise<Warning[]> {
+  if (free === undefined) return [];
+  if (free < expect / 5)
+    throw new AppError('DISK_FULL', {
+      message: `The backup needs about ${sayBytes(expect / 3)}, and ${place} has ${sayBytes(free)} left.`,
+      fix: 'Make room there, or choose another backup store.',
+    });
+  return free < expect
+    ? [{ code: 'SPACE_TIGHT', say: `The database takes ${sayBytes(expect)}, and ${place} has ${sayBytes(free)} left.` }]
+    : [];
+}
+
+function incomplete(missing: readonly Missing[]): Warning {
+  return { code: 'BACKUP_INCOMPLETE', say: `Not in this backup: ${missing.map(({ part }) => part).join(', ')}. The result says why.` };
+}
