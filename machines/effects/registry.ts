@@ -1,5 +1,5 @@
-import { noteChange, proveTarget, redeploy, returnConfiguration, storeJwtSecret, takeSnapshot, writeConfiguration } from './change.ts';
 import { discardBackup, planBackup, prepareKey, publishBackup, verifyBackup, writePart } from './backup.ts';
+import { noteChange, proveTarget, redeploy, returnConfiguration, storeJwtSecret, takeSnapshot, writeConfiguration } from './change.ts';
 import type { Contract } from './contract.ts';
 import { checkDomain } from './dns.ts';
 import {

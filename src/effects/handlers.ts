@@ -1,10 +1,10 @@
 /** Every contract and the code that carries it out. A contract without a handler does not compile. */
 import type { z } from 'zod';
 import type { ContractName, Contracts } from '../../machines/effects/registry.ts';
-import { createChangeHandlers } from './change/effects.ts';
-import type { ChangeDeps } from './change/write-effects.ts';
 import type { BackupReads } from './backup/book.ts';
 import { createBackupHandlers } from './backup/effects.ts';
+import { createChangeHandlers } from './change/effects.ts';
+import type { ChangeDeps } from './change/write-effects.ts';
 import { createDnsHandlers } from './dns/effects.ts';
 import type { HealthDeps } from './dokploy/deploy-effects.ts';
 import { createDokployHandlers } from './dokploy/effects.ts';
@@ -52,11 +52,8 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     ...createTlsHandlers(deps),
     ...createTargetHandlers(),
     ...createTargetLiveHandlers(deps),
-<<<<<<< HEAD
     ...createChangeHandlers(deps),
-=======
     ...createBackupHandlers({ ...deps, backups: deps.backups ?? noBackups }),
->>>>>>> 73ef594 (machines, effects: the workflow backup writes, publishes and proves encrypted backups)
   } satisfies Checked;
   // Checked above; here the types are forgotten that differ by handler and that nobody outside may rely on.
   return handlers as unknown as Handlers;

@@ -28,6 +28,8 @@ function folderWith(name: string, change: (text: string) => string): string {
   return folder;
 }
 
+const bothNames = ['setup-supabase', 'publish-note'].map((name) => expect.objectContaining({ name }));
+
 test('the example of the README runs to its end, is audited, and is listed beside ours', async () => {
   const file = join(place.home, 'note.txt');
   const ended = await run(
@@ -38,7 +40,7 @@ test('the example of the README runs to its end, is audited, and is listed besid
   expect(ended.exit).toBe(0);
   expect(readFileSync(file, 'utf8')).toBe('Hello');
   const listed = (await json('workflows', '--workflows', examples))['workflows'];
-  expect(listed).toMatchObject([{ name: 'setup-supabase' }, { name: 'publish-note' }]);
+  expect(listed).toEqual(expect.arrayContaining(bothNames));
   const { audit } = await json('audit', '--run', 'hello', '--workflows', examples);
   expect(audit).toMatchObject([
     { action: 'advance keep', door: 'cli', run: 'hello', workflow: 'publish-note', outcome: 'accepted' },
@@ -171,7 +173,7 @@ test('TypeScript is loaded where Node strips types, else it is said that it is n
   const folder = folderWith('typed.ts', (text) => text.replace('(file) =>\n', '(file: string) =>\n'));
   const ended = await run('workflows', '--workflows', folder, '--json');
   if ('typescript' in process.features && process.features.typescript) {
-    expect(jsonOf(ended)['workflows']).toMatchObject([{ name: 'setup-supabase' }, { name: 'publish-note' }]);
+    expect(jsonOf(ended)['workflows']).toEqual(expect.arrayContaining(bothNames));
   } else {
     expect(jsonOf(ended)).toMatchObject({
       error: { code: 'WORKFLOWS_EMPTY', fix: expect.stringContaining('This Node runs no TypeScript') },

@@ -66,14 +66,10 @@ export const outcomes = {
   },
   'tls.awaitCertificate@1': { issuer: 'R3', expiresAt: '2027-01-01T00:00:00.000Z', daysLeft: 80 },
   'target.register@1': { target: 'shop', urls: { api: 'https://db.shop.org' }, secrets: {}, connectionStrings: [], nextSteps: [] },
-<<<<<<< HEAD
 } as const satisfies Partial<Record<AnyContract, unknown>>;
 
 /** What the wizard asks for. */
 export type ContractName = keyof typeof outcomes;
-=======
-} as const satisfies Partial<Record<ContractName, unknown>>;
->>>>>>> 7e21d2d (machines, effects: the workflow backup writes, publishes and proves encrypted backups)
 
 export const smtpEvent = {
   type: 'smtp',
@@ -116,7 +112,7 @@ export function wanted(walk: Walk): { invokeId: string; contract: ContractName; 
 /** The wanted effect ends well, by default with its plausible outcome. */
 export function succeed(walk: Walk, output?: unknown): Walk {
   const { invokeId, contract } = wanted(walk);
-  const given = contracts[contract].output.parse(output ?? (outcomes as Partial<Record<ContractName, unknown>>)[contract]);
+  const given = contracts[contract].output.parse(output ?? outcomes[contract]);
   return send(walk, { type: `xstate.done.actor.${invokeId}`, actorId: invokeId, output: given });
 }
 

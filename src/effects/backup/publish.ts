@@ -19,6 +19,11 @@ type Output = z.infer<(typeof contract)['output']>;
 
 export function publishBackup(deps: BackupDeps) {
   return defineHandler(contract, {
+    /** A manifest that stands there already is of an earlier attempt; there is nothing else to go back to. */
+    async prepare(ctx, input): Promise<{ manifest: boolean }> {
+      const store = await storeOf(deps, ctx, input.store);
+      return { manifest: (await store.stat(manifestPath(input.target, input.id))) !== undefined };
+    },
     async run(ctx, input): Promise<Output> {
       const store = await storeOf(deps, ctx, input.store);
       const passphrase = await passphraseOf(deps.backups, ctx.secrets.reveal, input.keyId);
@@ -104,6 +109,10 @@ async function removeNotes(store: BackupStore, { target, id }: Input): Promise<v
 /** Every file of an unfinished backup, and what an interrupted upload left. A published one is never touched. */
 export function discard(deps: BackupDeps) {
   return defineHandler(discardBackup, {
+    async prepare(ctx, { id, target, store: name }): Promise<{ files: string[] }> {
+      const store = await storeOf(deps, ctx, name);
+      return { files: (await store.list(folderOf(target, id))).map(({ path }) => path) };
+    },
     async run(ctx, { id, target, store: name }) {
       const store = await storeOf(deps, ctx, name);
       const folder = folderOf(target, id);

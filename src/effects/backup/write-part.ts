@@ -28,6 +28,7 @@ import type { BackupStore } from './stores/store.ts';
 type Input = z.infer<(typeof contract)['input']>;
 type Output = z.infer<typeof writtenPart>;
 type File = Output['files'][number];
+type Before = { there: string[] };
 
 export const notePath = (input: Pick<Input, 'target' | 'id'>, part: Pick<PlannedPart, 'file'>): string =>
   `${folderOf(input.target, input.id)}/${part.file}.note.json`;
@@ -36,6 +37,11 @@ const contentsName = (part: PlannedPart, codec: Input['codec']): string =>
 
 export function writePart(deps: BackupDeps) {
   return defineHandler(contract, {
+    /** What lies there already is of earlier parts; an undo leaves it. */
+    async prepare(ctx, input): Promise<Before> {
+      const store = await storeOf(deps, ctx, input.store);
+      return { there: (await store.list(folderOf(input.target, input.id))).map(({ path }) => path) };
+    },
     async run(ctx, input): Promise<Output> {
       const began = ctx.now();
       const { part } = input;
@@ -79,10 +85,10 @@ export function writePart(deps: BackupDeps) {
       const there = await Promise.all(namesOf(input).map((name) => store.stat(pathIn(input, name))));
       return there.some(Boolean) ? { state: 'partial', say: 'the part was begun and not finished.' } : { state: 'absent' };
     },
-    async undo(ctx, input) {
+    async undo(ctx, input, { there }: Before) {
       const store = await storeOf(deps, ctx, input.store);
-      await store.remove(notePath(input, input.part));
-      for (const name of namesOf(input)) await store.remove(pathIn(input, name));
+      const ours = [notePath(input, input.part), ...namesOf(input).map((name) => pathIn(input, name))];
+      for (const path of ours) if (!there.includes(path)) await store.remove(path);
       await store.sweep(folderOf(input.target, input.id));
       await store.removeFolder(folderOf(input.target, input.id));
     },
