@@ -1,9 +1,9 @@
 import type { z } from 'zod';
 import type { backupPlan, prepareKey, publishBackup, verifyBackup, writtenPart } from './effects/backup.ts';
 import type { Warning } from './effects/shapes.ts';
-import type { WizardError } from './wizard-context.ts';
+import type { RunError } from './run-context.ts';
 
-export type BackupError = WizardError;
+export type BackupError = RunError;
 
 export type BackupContext = {
   target: string;

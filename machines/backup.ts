@@ -11,7 +11,8 @@ import { backupKinds, partKinds, storeName, targetName } from './effects/backup.
 import { actorOf } from './effects/contract.ts';
 import { noPayload, type StateMeta } from './effects/meta.ts';
 import { contracts } from './effects/registry.ts';
-import { addWarnings, need, toWizardError } from './wizard-context.ts';
+import { need, toRunError } from './run-context.ts';
+import { addWarnings } from './wizard-context.ts';
 import type { WorkflowDefinition } from './workflow.ts';
 
 export const backupInput = z.strictObject({
@@ -23,7 +24,7 @@ export const backupInput = z.strictObject({
 
 type BackupEvent = { type: 'retry' } | { type: 'discard' } | { type: 'accept' };
 
-const fail = (error: unknown) => ({ error: toWizardError(error) });
+const fail = (error: unknown) => ({ error: toRunError(error) });
 const scope = (context: BackupContext) => {
   const { id, target, store, kind, codec, keyId } = need(context.plan, 'plan');
   return { id, target, store, kind, codec, keyId };

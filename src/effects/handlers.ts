@@ -17,8 +17,8 @@ import { createTargetLiveHandlers } from './target/live-effects.ts';
 import { createTemplateHandlers, type TemplateDeps } from './template/effects.ts';
 import { type CertificateDeps, createTlsHandlers } from './tls/effects.ts';
 
-export type HandlerDeps = ChangeDeps & HealthDeps & CertificateDeps & VerifyDeps & Partial<TemplateDeps>;
-export type HandlerDeps = HealthDeps &
+export type HandlerDeps = ChangeDeps &
+  HealthDeps &
   CertificateDeps &
   VerifyDeps &
   Partial<TemplateDeps> & {
