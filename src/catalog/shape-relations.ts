@@ -8,15 +8,15 @@ import type { CatalogAnswer, Row } from './rows.ts';
 /** Parts whose relation is not among the rows (made or dropped in between) are left out. */
 export function toRelations(answer: CatalogAnswer): model.Relation[] {
   const parts = {
-    columns: byRelation(answer.columns),
-    constraints: byRelation(answer.constraints),
+    columns: byRelation(answer.columns ?? answer.columnsBrief),
+    constraints: byRelation(answer.constraints ?? answer.constraintsBrief),
     indexes: byRelation(answer.indexes),
-    policies: byRelation(answer.policies),
+    policies: byRelation(answer.policies ?? answer.policiesBrief),
     triggers: byRelation(answer.triggers),
     rules: byRelation(answer.rules),
   };
   return sorted(
-    answer.relations,
+    answer.relations ?? answer.relationsBrief,
     (row) => ({
       ...toRelation(row),
       columns: [...(parts.columns.get(row.id) ?? [])].sort((a, b) => a.place - b.place).map(toColumn),

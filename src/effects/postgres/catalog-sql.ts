@@ -2,7 +2,9 @@
  * The catalog as one constant statement: one round trip on every way to a database, one snapshot, one JSON value. Invariants:
  * 1. It only reads, and any role may run it: pg_authid, pg_user_mapping, settings' values and rows of tables are never touched.
  * 2. search_path is empty while it runs: the condition below is a one-time filter, which Postgres judges before any output column.
- * 3. Postgres 15 and newer.
+ * 3. It waits for no lock longer than `lockTimeoutMs`. Only what Postgres writes out of stored expressions needs one (defaults, checks, policies,
+ *    views: it opens their tables), so the brief forms never wait.
+ * 4. Postgres 15 and newer.
  */
 
 /** Not of an extension, not of Postgres itself. */
@@ -22,40 +24,19 @@ const attributeNames = (relation: string, numbers: string) =>
   `array(select a.attname from unnest(${numbers}) with ordinality u(number, place)
      join pg_catalog.pg_attribute a on a.attrelid = ${relation} and a.attnum = u.number order by u.place)`;
 
+/** How long a definition may wait for a lock that somebody else holds. */
+export const lockTimeoutMs = 3_000;
+
 export const sections = {
   schemas: `
     select n.nspname as name, ${ownerOf('n.nspowner')}, ${comment('pg_namespace', 'n.oid')}, ${grants('n.nspacl', 'n', 'n.nspowner')}
     from pg_catalog.pg_namespace n where ${userSchema('n')}`,
-  relations: `
-    select c.oid::bigint as id, n.nspname as schema, c.relname as name, c.relkind::text as kind, ${ownerOf('c.relowner')},
-      ${comment('pg_class', 'c.oid')}, c.relpersistence::text as persistence, c.relrowsecurity as secured, c.relforcerowsecurity as forced,
-      c.relreplident::text as replica, c.reloptions as options, ${grants('c.relacl', 'r', 'c.relowner')}, c.reltuples::bigint as rows,
-      case when c.relispartition then pg_catalog.pg_get_expr(c.relpartbound, c.oid) end as bound,
-      case when c.relkind = 'p' then pg_catalog.pg_get_partkeydef(c.oid) end as "partitionKey",
-      case when c.relkind in ('v', 'm') then pg_catalog.pg_get_viewdef(c.oid) end as definition,
-      (select s.srvname from pg_catalog.pg_foreign_table t join pg_catalog.pg_foreign_server s on s.oid = t.ftserver where t.ftrelid = c.oid) as server,
-      (select json_agg(json_build_object('schema', pn.nspname, 'name', p.relname) order by i.inhseqno)
-        from pg_catalog.pg_inherits i join pg_catalog.pg_class p on p.oid = i.inhparent join pg_catalog.pg_namespace pn on pn.oid = p.relnamespace
-        where i.inhrelid = c.oid) as parents
-    from ${relationSource} where ${relationFilter}`,
-  columns: `
-    select c.oid::bigint as of, a.attname as name, a.attnum as place, pg_catalog.format_type(a.atttypid, a.atttypmod) as type, a.attnotnull as "notNull",
-      nullif(a.attidentity::text, '') as identity, nullif(a.attgenerated::text, '') as generated,
-      case when a.atthasdef then (select pg_catalog.pg_get_expr(d.adbin, d.adrelid) from pg_catalog.pg_attrdef d where d.adrelid = a.attrelid and d.adnum = a.attnum) end as expression,
-      case when a.attcollation <> t.typcollation then
-        (select quote_ident(cn.nspname) || '.' || quote_ident(co.collname) from pg_catalog.pg_collation co join pg_catalog.pg_namespace cn on cn.oid = co.collnamespace where co.oid = a.attcollation) end as collation,
-      a.attacl::text[] as acl,
-      (select d.description from pg_catalog.pg_description d where d.objoid = a.attrelid and d.classoid = 'pg_catalog.pg_class'::regclass and d.objsubid = a.attnum) as comment
-    from ${relationSource} join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-      join pg_catalog.pg_type t on t.oid = a.atttypid
-    where ${relationFilter}`,
-  constraints: `
-    select c.oid::bigint as of, k.conname as name, k.contype::text as kind, k.convalidated as validated, not k.conislocal or k.conparentid <> 0 as inherited,
-      pg_catalog.pg_get_constraintdef(k.oid) as definition, ${attributeNames('k.conrelid', 'k.conkey')} as columns,
-      case when k.contype = 'f' then (select json_build_object('schema', rn.nspname, 'name', r.relname, 'columns', ${attributeNames('k.confrelid', 'k.confkey')})
-        from pg_catalog.pg_class r join pg_catalog.pg_namespace rn on rn.oid = r.relnamespace where r.oid = k.confrelid) end as "references",
-      ${comment('pg_constraint', 'k.oid')}
-    from ${relationSource} join pg_catalog.pg_constraint k on k.conrelid = c.oid and k.contype <> 'n' where ${relationFilter}`,
+  relations: relations(true),
+  relationsBrief: relations(false),
+  columns: columns(true),
+  columnsBrief: columns(false),
+  constraints: constraints(true),
+  constraintsBrief: constraints(false),
   indexes: `
     select c.oid::bigint as of, x.relname as name, quote_ident(x.relname) as quoted, m.amname as method, i.indisunique as unique, i.indisvalid and i.indisready as valid,
       array(select coalesce((select a.attname from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum = k.number and k.number <> 0), '(expression)')
@@ -68,11 +49,8 @@ export const sections = {
     from ${relationSource} join pg_catalog.pg_index i on i.indrelid = c.oid join pg_catalog.pg_class x on x.oid = i.indexrelid
       join pg_catalog.pg_am m on m.oid = x.relam
     where ${relationFilter}`,
-  policies: `
-    select c.oid::bigint as of, p.polname as name, p.polpermissive as permissive, p.polcmd::text as command,
-      array(select case when r.id = 0 then 'public' else pg_catalog.pg_get_userbyid(r.id)::text end from unnest(p.polroles) r(id)) as roles,
-      pg_catalog.pg_get_expr(p.polqual, p.polrelid) as using, pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) as check, ${comment('pg_policy', 'p.oid')}
-    from ${relationSource} join pg_catalog.pg_policy p on p.polrelid = c.oid where ${relationFilter}`,
+  policies: policies(true),
+  policiesBrief: policies(false),
   triggers: `
     select c.oid::bigint as of, t.tgname as name, pg_catalog.pg_get_triggerdef(t.oid) as definition, t.tgenabled::text as mode, t.tgparentid <> 0 as inherited,
       json_build_object('schema', pn.nspname, 'name', p.proname) as function, ${comment('pg_trigger', 't.oid')}
@@ -157,6 +135,57 @@ export const sections = {
 
 export type SectionName = keyof typeof sections;
 
+function relations(whole: boolean): string {
+  return `
+    select c.oid::bigint as id, n.nspname as schema, c.relname as name, c.relkind::text as kind, ${ownerOf('c.relowner')},
+      ${comment('pg_class', 'c.oid')}, c.relpersistence::text as persistence, c.relrowsecurity as secured, c.relforcerowsecurity as forced,
+      c.relreplident::text as replica, c.reloptions as options, ${grants('c.relacl', 'r', 'c.relowner')}, c.reltuples::bigint as rows,
+      case when c.relispartition then pg_catalog.pg_get_expr(c.relpartbound, c.oid) end as bound,
+      case when c.relkind = 'p' then pg_catalog.pg_get_partkeydef(c.oid) end as "partitionKey",
+      ${whole ? `case when c.relkind in ('v', 'm') then pg_catalog.pg_get_viewdef(c.oid) end as definition,` : ''}
+      (select s.srvname from pg_catalog.pg_foreign_table t join pg_catalog.pg_foreign_server s on s.oid = t.ftserver where t.ftrelid = c.oid) as server,
+      (select json_agg(json_build_object('schema', pn.nspname, 'name', p.relname) order by i.inhseqno)
+        from pg_catalog.pg_inherits i join pg_catalog.pg_class p on p.oid = i.inhparent join pg_catalog.pg_namespace pn on pn.oid = p.relnamespace
+        where i.inhrelid = c.oid) as parents
+    from ${relationSource} where ${relationFilter}`;
+}
+
+function columns(whole: boolean): string {
+  return `
+    select c.oid::bigint as of, a.attname as name, a.attnum as place, pg_catalog.format_type(a.atttypid, a.atttypmod) as type, a.attnotnull as "notNull",
+      nullif(a.attidentity::text, '') as identity, nullif(a.attgenerated::text, '') as generated,
+      ${
+        whole
+          ? `case when a.atthasdef then (select pg_catalog.pg_get_expr(d.adbin, d.adrelid) from pg_catalog.pg_attrdef d where d.adrelid = a.attrelid and d.adnum = a.attnum) end`
+          : `case when a.attgenerated <> '' then '' end`
+      } as expression,
+      case when a.attcollation <> t.typcollation then
+        (select quote_ident(cn.nspname) || '.' || quote_ident(co.collname) from pg_catalog.pg_collation co join pg_catalog.pg_namespace cn on cn.oid = co.collnamespace where co.oid = a.attcollation) end as collation,
+      a.attacl::text[] as acl,
+      (select d.description from pg_catalog.pg_description d where d.objoid = a.attrelid and d.classoid = 'pg_catalog.pg_class'::regclass and d.objsubid = a.attnum) as comment
+    from ${relationSource} join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+      join pg_catalog.pg_type t on t.oid = a.atttypid
+    where ${relationFilter}`;
+}
+
+function constraints(whole: boolean): string {
+  return `
+    select c.oid::bigint as of, k.conname as name, k.contype::text as kind, k.convalidated as validated, not k.conislocal or k.conparentid <> 0 as inherited,
+      ${whole ? 'pg_catalog.pg_get_constraintdef(k.oid)' : `''`} as definition, ${attributeNames('k.conrelid', 'k.conkey')} as columns,
+      case when k.contype = 'f' then (select json_build_object('schema', rn.nspname, 'name', r.relname, 'columns', ${attributeNames('k.confrelid', 'k.confkey')})
+        from pg_catalog.pg_class r join pg_catalog.pg_namespace rn on rn.oid = r.relnamespace where r.oid = k.confrelid) end as "references",
+      ${comment('pg_constraint', 'k.oid')}
+    from ${relationSource} join pg_catalog.pg_constraint k on k.conrelid = c.oid and k.contype <> 'n' where ${relationFilter}`;
+}
+
+function policies(whole: boolean): string {
+  return `
+    select c.oid::bigint as of, p.polname as name, p.polpermissive as permissive, p.polcmd::text as command,
+      array(select case when r.id = 0 then 'public' else pg_catalog.pg_get_userbyid(r.id)::text end from unnest(p.polroles) r(id)) as roles,
+      ${whole ? 'pg_catalog.pg_get_expr(p.polqual, p.polrelid) as using, pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) as check,' : ''} ${comment('pg_policy', 'p.oid')}
+    from ${relationSource} join pg_catalog.pg_policy p on p.polrelid = c.oid where ${relationFilter}`;
+}
+
 function routines(whole: boolean): string {
   return `
     select n.nspname as schema, p.proname as name, p.prokind::text as kind, pg_catalog.pg_get_function_identity_arguments(p.oid) as "identityArguments",
@@ -177,5 +206,5 @@ const server = `
 /** One statement that answers the named sections, and the server, as one JSON value in the column `catalog`. */
 export function catalogSql(names: readonly SectionName[]): string {
   const parts = names.map((name) => `'${name}', (select json_agg(json_strip_nulls(row_to_json(q))) from (${sections[name]}) q)`);
-  return `select json_build_object('server', (${server}), ${parts.join(',\n')}) as catalog where (select pg_catalog.set_config('search_path', '', true)) is not null`;
+  return `select json_build_object('server', (${server}), ${parts.join(',\n')}) as catalog where (select pg_catalog.set_config('search_path', '', true) || pg_catalog.set_config('lock_timeout', '${lockTimeoutMs}', true)) is not null`;
 }

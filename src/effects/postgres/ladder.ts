@@ -27,6 +27,8 @@ export const superuserRole = 'supabase_admin';
 
 const order: Record<Purpose, readonly string[]> = {
   read: [readOnlyRole, 'postgres'],
+  // The reading role may not see the activity of others (pg_monitor).
+  watch: ['postgres', readOnlyRole],
   'model-read': [readOnlyRole, 'postgres'],
   'model-write': ['postgres'],
   ddl: ['postgres'],
@@ -34,7 +36,7 @@ const order: Record<Purpose, readonly string[]> = {
   dump: ['postgres', superuserRole],
 };
 
-export const readOnlyPurposes: ReadonlySet<Purpose> = new Set(['read', 'model-read', 'dump']);
+export const readOnlyPurposes: ReadonlySet<Purpose> = new Set(['read', 'watch', 'model-read', 'dump']);
 const modelPurposes: ReadonlySet<Purpose> = new Set(['model-read', 'model-write']);
 
 /** Every way that the purpose allows, best first, and why the others were left out. */
@@ -82,7 +84,7 @@ function overMeta(purpose: Purpose, ways: Ways, leftOut: string[]): Way[] {
   const named = byRole(logins, purpose).map(({ role }): Way => ({ rung: 'meta', role, why: `${words.meta} as ${role}` }));
   // Our own constant SQL may use the session that meta opens by itself; a change of the schema would then belong to the wrong owner.
   const own: Way = { rung: 'meta', role: null, why: `${words.meta}, in the session that meta opens by itself` };
-  if (purpose === 'read' || purpose === 'admin' || ways.superuserSql === true)
+  if (purpose === 'read' || purpose === 'watch' || purpose === 'admin' || ways.superuserSql === true)
     return purpose === 'admin' ? [own, ...named] : [...named, own];
   if (named.length === 0)
     leftOut.push('/pg/query was left out: its own session may be a superuser’s, and another role needs PG_META_CRYPTO_KEY and a password.');

@@ -33,6 +33,8 @@ export type OpenOptions = {
   applicationName?: string;
   /** Only this rung, for tests and for people who want to know. */
   rung?: Rung;
+  /** Another database of the same server, such as `_supabase`. A pooler leads to one database, so it is no way there. */
+  database?: string;
 };
 
 export const defaultTimeoutMs = 30_000;
@@ -40,7 +42,9 @@ export const defaultTimeoutMs = 30_000;
 /** Throws SQL_NO_WAY with every way and why not; the one error when there was one way only. A superuser's session for somebody else's SQL is SUPERUSER_REFUSED. */
 export async function openSession(target: SqlTarget, purpose: Purpose, options: OpenOptions = {}): Promise<SqlSession> {
   const { ways, leftOut } = waysFor(purpose, toWays(target));
-  const wanted = options.rung === undefined ? ways : ways.filter(({ rung }) => rung === options.rung);
+  const wanted = ways.filter(
+    (way) => (options.rung === undefined || way.rung === options.rung) && (options.database === undefined || leadsElsewhere(way)),
+  );
   const failures: { why: string; error: AppError }[] = [];
   for (const way of wanted) {
     const reasons = [...leftOut, ...failures.map(({ why, error }) => `${why} was tried first: ${error.message}`), `Used: ${way.why}.`];
@@ -85,19 +89,30 @@ async function open(target: SqlTarget, way: Way, purpose: Purpose, options: Open
     case 'session-pooler': {
       const address = target.addresses[way.index];
       if (address === undefined) throw new TypeError('the ladder names addresses by their place');
-      return openDirect(address, { ...shared, rung: way.rung });
+      return openDirect({ ...address, database: options.database ?? address.database }, { ...shared, rung: way.rung });
     }
     case 'meta': {
       if (target.meta === undefined) throw new TypeError('the ladder names ways that are there');
       const login = way.role === null ? null : (target.meta.logins.find(({ role }) => role === way.role) ?? null);
-      return openMeta(target.meta, { ...shared, login });
+      return openMeta(inDatabase(target.meta, options.database), { ...shared, login });
     }
     case 'exec':
       if (target.exec === undefined) throw new TypeError('the ladder names ways that are there');
-      return openExec(target.exec.run, { ...shared, role: way.role, database: target.exec.database ?? 'postgres' });
+      return openExec(target.exec.run, { ...shared, role: way.role, database: options.database ?? target.exec.database ?? 'postgres' });
     default:
       return way satisfies never;
   }
+}
+
+/** A pooler leads to one database, and so does the session that meta opens by itself. */
+function leadsElsewhere({ rung, role }: Way): boolean {
+  return rung !== 'session-pooler' && !(rung === 'meta' && role === null);
+}
+
+function inDatabase(meta: MetaWay, name: string | undefined): MetaWay {
+  if (name === undefined) return meta;
+  const { host, port } = meta.database ?? { host: 'db', port: 5432 };
+  return { ...meta, database: { host, port, name } };
 }
 
 /** The server's word counts, not the name of the login: a role of any name may be a superuser. */

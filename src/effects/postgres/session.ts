@@ -12,11 +12,11 @@ export type Rung = (typeof rungs)[number];
 
 /**
  * What a session is wanted for; it decides rung and role.
- * read: constant SQL of this package that only looks. model-read: somebody else's SQL, read only.
+ * read: constant SQL of this package that only looks. watch: the same, where one must see what other roles do. model-read: somebody else's SQL, read only.
  * model-write: somebody else's SQL after a person's yes. ddl: migrations, seeds. admin: constant SQL that changes roles, passwords or the pooler.
  * dump: pg_dump, pg_restore, COPY streams.
  */
-export const purposes = ['read', 'model-read', 'model-write', 'ddl', 'admin', 'dump'] as const;
+export const purposes = ['read', 'watch', 'model-read', 'model-write', 'ddl', 'admin', 'dump'] as const;
 export type Purpose = (typeof purposes)[number];
 
 export type SqlValue = string | number | boolean | null;
