@@ -7,6 +7,7 @@ import { workflows } from '../machines/registry.ts';
 import { type BackupReading, createBackupReading } from './backup-reading.ts';
 import { systemClock } from './clock.ts';
 import { type Config, readVariable } from './config.ts';
+import { createDatabaseReads } from './database-reads.ts';
 import { type Desk, openDesk } from './desk.ts';
 import { createLimiters, type Limiter } from './effects/dokploy/rate-limit.ts';
 import type { DokployConnection, Reach } from './effects/handler.ts';
@@ -22,6 +23,7 @@ import type { EffectSummary, McpApp } from './mcp/app-port.ts';
 import { createOperations, type Operations } from './operations.ts';
 import { createRunFacts } from './run-facts.ts';
 import type { Scrubber } from './scrub.ts';
+import { createSqlReach } from './sql-reach.ts';
 import type { DokployRow } from './store/registry.ts';
 import { beginWorking } from './store/working.ts';
 import { toTargetRecord } from './target-place.ts';
@@ -193,6 +195,11 @@ export function readersOf(
       const { readTargetLogs } = await import('./log-reading.ts');
       return readTargetLogs({ ...outside, scrub, exports: home.exports }, question, signal);
     },
+    database: createDatabaseReads({
+      open: createSqlReach(outside).open,
+      scrub,
+      exports: home.exports,
+    }),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { DatabaseReads } from '../database-reads.ts';
 import type { Diagnosis } from '../doctor/diagnose.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { LogAnswer, LogQuestion } from '../log-reading.ts';
@@ -16,6 +17,8 @@ export type McpApp = {
   diagnose(target: string, signal?: AbortSignal): Promise<Diagnosis & { target: string }>;
   /** Lines of a target's logs, free of secrets; throws TARGET_UNKNOWN, SERVICE_UNKNOWN, CONTAINERS_UNKNOWN, LOGS_UNREADABLE and more. */
   readLogs(question: LogQuestion, signal?: AbortSignal): Promise<LogAnswer>;
+  /** What a target's database tells of itself. */
+  database: DatabaseReads;
   /** The runs that a reference may mean, or those of these ids, with the targets they are about (known ones and `names`). */
   runFacts(reference: string | readonly string[], names?: readonly string[]): Promise<RunFacts[]>;
   /** Which known targets, and which of `names`, stand as a text somewhere in a value. */

@@ -6,7 +6,7 @@
  * 3. It is cut at a line end to what one answer may hold, and says how much is left out.
  */
 import { randomBytes } from 'node:crypto';
-import { printable } from './printable.ts';
+import { mapText, printable } from './printable.ts';
 
 export type Fenced = {
   /** What stands between the marks, in our own words. */
@@ -43,9 +43,9 @@ export function fenced(what: string, content: string | readonly unknown[], optio
   };
 }
 
-/** JSON.stringify gives undefined for what JSON does not know. */
+/** Hidden characters are spelled out before the line is made, so that it stays JSON. JSON.stringify gives undefined for what JSON does not know. */
 function toLine(row: unknown): string {
-  return JSON.stringify(row) ?? 'null';
+  return JSON.stringify(mapText(row, printable)) ?? 'null';
 }
 
 /** Hidden characters first: a mark that is broken up by one would otherwise come together again in a reader's eye. */

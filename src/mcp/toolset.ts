@@ -1,13 +1,30 @@
 /** The groups of tools (design §5): core is always on, the others by `--toolsets` at start; the order is always the same. */
 import { AppError } from '../errors.ts';
+import { describeSchema, generateTypes } from './development-tools.ts';
 import { readLogs } from './log-tools.ts';
 import { diagnoseTarget, inspectRun, listTargets, listWorkflows } from './look-tools.ts';
+import { advisors, databaseStats, monitorConnections } from './monitoring-tools.ts';
 import { advanceRun, cancelRun, listRuns, rollbackRun, startWorkflow } from './run-tools.ts';
+import { inspectSchema } from './schema-tool.ts';
 import type { Tool } from './tool.ts';
 
 /** Group to tools, in the order in which they are listed. */
 export const toolsets: Readonly<Record<string, readonly Tool[]>> = {
-  core: [listWorkflows, startWorkflow, advanceRun, inspectRun, rollbackRun, cancelRun, listRuns, listTargets, diagnoseTarget, readLogs],
+  core: [
+    listWorkflows,
+    startWorkflow,
+    advanceRun,
+    inspectRun,
+    rollbackRun,
+    cancelRun,
+    listRuns,
+    listTargets,
+    diagnoseTarget,
+    inspectSchema,
+    readLogs,
+  ],
+  monitoring: [monitorConnections, databaseStats, advisors],
+  development: [generateTypes, describeSchema],
 };
 
 /** The tools of the named groups, core first; `all` names every group. Throws TOOLSET_UNKNOWN. */

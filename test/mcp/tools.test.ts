@@ -32,6 +32,7 @@ test.each(eras)('a %s client gets the same static list within its budget, and no
     'list_runs',
     'list_targets',
     'diagnose_target',
+    'inspect_schema',
     'read_logs',
   ]);
   expect(tokensOf({ tools })).toBeLessThan(budgetTokens);
@@ -48,14 +49,14 @@ test('the list is what it was: a change here is a change for every agent', async
 test('every definition says what it does to the world, in few words', () => {
   for (const { definition } of toolsOf(['all'])) {
     expect(Object.keys(definition.annotations).sort()).toEqual(['destructiveHint', 'idempotentHint', 'openWorldHint', 'readOnlyHint']);
-    expect(definition.name).toMatch(/^[a-z]+(_[a-z]+)+$/);
+    expect(definition.name).toMatch(/^[a-z]+(_[a-z]+)*$/);
     expect(definition.name.length).toBeLessThan(40);
     expect(definition.description.length / 4, definition.name).toBeLessThan(45);
   }
   const reads = toolsOf()
     .filter(({ definition }) => definition.annotations.readOnlyHint)
     .map(({ definition }) => definition.name);
-  expect(reads).toEqual(['list_workflows', 'inspect_run', 'list_runs', 'list_targets', 'diagnose_target', 'read_logs']);
+  expect(reads).toEqual(['list_workflows', 'inspect_run', 'list_runs', 'list_targets', 'diagnose_target', 'inspect_schema', 'read_logs']);
 });
 
 test('a server without any configuration makes its home and key at the first call', async () => {
