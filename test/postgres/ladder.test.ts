@@ -70,7 +70,7 @@ describe('which way SQL goes', () => {
       const { ways } = waysFor(purpose, everything);
       expect(ways.some((way) => 'index' in way && way.index === 4)).toBe(false);
       const superuser = ways.some(({ role, rung }) => role === superuserRole || (rung === 'meta' && role === null));
-      expect(superuser, purpose).toBe(purpose === 'read' || purpose === 'admin' || purpose === 'dump');
+      expect(superuser, purpose).toBe(purpose === 'read' || purpose === 'watch' || purpose === 'admin' || purpose === 'dump');
     }
   });
 
