@@ -13,7 +13,13 @@ export function temporaryHome(): { home: string; remove: () => void } {
 }
 
 /** A desk with the relay workflow over a world. */
-export function openRelayDesk(home: string, worldUrl: string, wrapStore?: (store: Store) => Store, clock?: Clock): Promise<Desk> {
+export function openRelayDesk(
+  home: string,
+  worldUrl: string,
+  wrapStore?: (store: Store) => Store,
+  clock?: Clock,
+  sealedTags?: readonly string[],
+): Promise<Desk> {
   const scrubber = createScrubber();
   return openDesk({
     home,
@@ -26,5 +32,6 @@ export function openRelayDesk(home: string, worldUrl: string, wrapStore?: (store
     readVariable: (name) => process.env[name],
     ...(wrapStore ? { wrapStore } : {}),
     ...(clock ? { clock } : {}),
+    ...(sealedTags ? { sealedTags } : {}),
   });
 }

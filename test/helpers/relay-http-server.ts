@@ -9,11 +9,11 @@ import { createScrubber } from '../../src/scrub.ts';
 import { brokenTool } from './broken-tool.ts';
 import { openRelayDesk } from './desk.ts';
 
-export type RelayHttpOptions = { exposed?: boolean; limits?: Limits; perMinute?: number; oauth?: ResourceServer };
+export type RelayHttpOptions = { sealedTags?: string[]; exposed?: boolean; limits?: Limits; perMinute?: number; oauth?: ResourceServer };
 
 const [home = '', world = '', text = '{}'] = process.argv.slice(2);
-const { exposed = false, limits = {}, perMinute, oauth }: RelayHttpOptions = JSON.parse(text);
-const desk = await openRelayDesk(home, world);
+const { sealedTags, exposed = false, limits = {}, perMinute, oauth }: RelayHttpOptions = JSON.parse(text);
+const desk = await openRelayDesk(home, world, undefined, undefined, sealedTags);
 desk.worker.start();
 const scrubber = createScrubber();
 const app = { engine: desk.engine, ...readersOf(desk, scrubber) };
