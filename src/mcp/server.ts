@@ -26,6 +26,7 @@ import { type Connection, destructiveDenied, isLocal, localConnection, requireAl
 import { type PagePort, withPage } from './page.ts';
 import { printable } from './printable.ts';
 import type { RateGuard } from './rates.ts';
+import { requireReferences } from './references.ts';
 import { scoped } from './scoped.ts';
 import { handOver, type SecretState, type SecretWire } from './secret-asking.ts';
 import { isQuestion, parseArguments, type Question, refuseSecrets, type Tool, type ToolCall } from './tool.ts';
@@ -132,6 +133,7 @@ async function callTool(
     const parsed = parseArguments(tool.definition, args);
     refuseSecrets(name, args, deps.guard.scrub);
     requireAllowed(connection, tool.definition);
+    requireReferences(connection, args);
     if ('answer' in tool) return await answerOnWire(served, tool, args, ctx);
     const whole = await deps.app();
     if (connection.targets) requireWithinTargets(connection, tool.definition, parsed, await namesOfTargets(whole));

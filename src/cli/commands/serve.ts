@@ -33,6 +33,11 @@ export const serve = defineCommand({
     host: { type: 'string', description: 'With --http: address to listen on. Default 127.0.0.1; another needs tokens' },
     port: { type: 'string', description: `With --http: port. Default ${defaultPort}; 0 takes a free one` },
     'allow-host': { type: 'string', description: 'With --http: a name it is called by; may be given more than once' },
+    'secrets-from': {
+      type: 'string',
+      valueHint: 'DIR',
+      description: 'With --http: folder from which tokens may name file:PATH; may be given more than once',
+    },
     url: { type: 'string', description: 'With --http: public address of /mcp behind a proxy that speaks https' },
     issuer: { type: 'string', valueHint: 'URL', description: 'With --http and --url: OAuth server whose access tokens count' },
   },
@@ -41,8 +46,9 @@ export const serve = defineCommand({
     const toolsets = namesIn(args.toolsets);
     const { toolsOf } = await import('../../mcp/toolset.ts');
     toolsOf(toolsets); // an unknown one is told before a client waits
-    const limits = limitsOf(args);
-    const plan = httpPlanOf(args, valuesOf(rawArgs, 'allow-host'));
+    const secretFolders = valuesOf(rawArgs, 'secrets-from');
+    const limits = { ...limitsOf(args), ...(secretFolders.length > 0 ? { secretFolders } : {}) };
+    const plan = httpPlanOf(args, valuesOf(rawArgs, 'allow-host'), secretFolders);
     const { createRateGuard } = await import('../../mcp/rates.ts');
     const perMinute = args.rate === undefined ? {} : { perMinute: whole('capstan serve', 'rate', args.rate, 1_000_000) };
     let opened: Promise<App> | undefined;
@@ -98,10 +104,10 @@ function limitsOf(args: {
 type HttpArgs = { http?: boolean | undefined } & Omit<HttpFlags, 'allowHosts'>;
 
 /** Undefined without --http; a flag of HTTP's without it would be silently without effect. */
-function httpPlanOf(args: HttpArgs, allowHosts: string[]): HttpPlan | undefined {
+function httpPlanOf(args: HttpArgs, allowHosts: string[], secretFolders: string[]): HttpPlan | undefined {
   if (args.http === true) return planHttp({ ...args, allowHosts });
   const alone = (['host', 'port', 'url', 'issuer'] as const).find((name) => args[name] !== undefined);
-  const flag = alone ?? (allowHosts.length > 0 ? 'allow-host' : undefined);
+  const flag = alone ?? (allowHosts.length > 0 ? 'allow-host' : secretFolders.length > 0 ? 'secrets-from' : undefined);
   if (flag !== undefined) throw usage('capstan serve', `--${flag} needs --http.`);
   return undefined;
 }
