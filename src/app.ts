@@ -9,6 +9,7 @@ import { systemClock } from './clock.ts';
 import { type Config, readVariable } from './config.ts';
 import { createDatabaseReads } from './database-reads.ts';
 import { type Desk, openDesk } from './desk.ts';
+import type { Found } from './discovery.ts';
 import { createLimiters, type Limiter } from './effects/dokploy/rate-limit.ts';
 import type { DokployConnection, Reach } from './effects/handler.ts';
 import { createHandlers, type HandlerDeps } from './effects/handlers.ts';
@@ -56,6 +57,8 @@ export type App = McpApp &
     checkDokploy(connection: DokployConnection): Promise<DokployCheck>;
     /** Checks what the owner typed. Throws URL_INVALID, ADDRESS_REFUSED and RESOLVE_INVALID; warns of http. */
     readAddress(typed: { url: string; resolve?: readonly string[]; allowPath?: boolean }): Promise<{ url: string; warnings: Warning[] }>;
+    /** Registers found instances that are no targets yet; answers their names. Throws TARGET_EXISTS. */
+    registerFound(found: readonly Found[]): Promise<string[]>;
     /** From now on this process no longer counts as one that works; true when another one does (engine.md L1). */
     handsOver(): boolean;
     /** True when an effect, timer or rollback waits to be done by some process. */
@@ -160,7 +163,7 @@ const dueSoonMs = 10 * 60_000;
 export function readersOf(
   desk: Pick<Desk, 'engine' | 'catalog' | 'registry' | 'store' | 'vault' | 'rates' | 'home' | 'runAccess'>,
   { register, scrub }: Scrubber,
-): Omit<McpApp, 'engine'> {
+): Omit<McpApp, 'engine'> & Pick<App, 'registerFound'> {
   const { engine, catalog, registry, store, vault, rates, home } = desk;
   const limiterFor = createLimiters({ turnstile: rates });
   const connection = async (name: string) => connectionOf(vault, await registry.dokploy(name));
@@ -190,6 +193,14 @@ export function readersOf(
     async diagnose(target, signal) {
       const { diagnoseTarget } = await import('./diagnosis.ts');
       return diagnoseTarget(outside, target, signal);
+    },
+    async discover(dokploys, signal) {
+      const { discoverInstances } = await import('./discovery.ts');
+      return discoverInstances(outside, dokploys, signal);
+    },
+    async registerFound(found) {
+      const { registerInstances } = await import('./discovery.ts');
+      return registerInstances(outside, found);
     },
     async readLogs(question, signal) {
       const { readTargetLogs } = await import('./log-reading.ts');

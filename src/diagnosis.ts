@@ -48,6 +48,8 @@ export async function diagnoseTarget(deps: DiagnosisDeps, name: string, signal?:
 async function handedOver({ vault }: DiagnosisDeps, row: TargetRow): Promise<Record<string, string>> {
   const reference = secretsOf(row)['postgresPassword'];
   const facts = row.record['facts'];
+  // Of an instance that was found there is only what stood there then, not what its first start had.
+  if (typeof facts === 'object' && facts !== null && Reflect.get(facts, 'discovered') === true) return {};
   const tenant: unknown = typeof facts === 'object' && facts !== null ? Reflect.get(facts, 'poolerTenantId') : undefined;
   return {
     ...(reference !== undefined ? { POSTGRES_PASSWORD: await vault.reveal(reference) } : {}),

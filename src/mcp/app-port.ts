@@ -1,4 +1,5 @@
 import type { DatabaseReads } from '../database-reads.ts';
+import type { Discovery } from '../discovery.ts';
 import type { Diagnosis } from '../doctor/diagnose.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { LogAnswer, LogQuestion } from '../log-reading.ts';
@@ -15,6 +16,8 @@ export type McpApp = {
   dokploys(): Promise<{ name: string; url: string }[]>;
   /** What is wrong with a target, from its settings and live checks; changes nothing. Throws TARGET_UNKNOWN, TARGET_NOT_ON_DOKPLOY and the errors of its Dokploy. */
   diagnose(target: string, signal?: AbortSignal): Promise<Diagnosis & { target: string }>;
+  /** Supabase instances on these Dokploys, or on all, each with what is wrong with it; changes nothing. */
+  discover(dokploys?: readonly string[], signal?: AbortSignal): Promise<Discovery>;
   /** Lines of a target's logs, free of secrets; throws TARGET_UNKNOWN, SERVICE_UNKNOWN, CONTAINERS_UNKNOWN, LOGS_UNREADABLE and more. */
   readLogs(question: LogQuestion, signal?: AbortSignal): Promise<LogAnswer>;
   /** What a target's database tells of itself. */

@@ -2,6 +2,7 @@
 import type { Diagnosis } from '../doctor/diagnose.ts';
 import type { RunView } from '../engine/view.ts';
 import { sizeOf } from './answer.ts';
+import { fenced } from './fence.ts';
 import { defineTool, type Structured, type ToolCall } from './tool.ts';
 import * as core from './toolsets/core.ts';
 import { waited } from './waiting.ts';
@@ -30,10 +31,37 @@ export const inspectRun = defineTool(core.inspectRun, async ({ run, view = 'summ
   }
 });
 
-export const listTargets = defineTool(core.listTargets, async (_args, call) => ({
-  targets: await call.app.targets(),
-  dokploys: await call.app.dokploys(),
-}));
+export const listTargets = defineTool(core.listTargets, async ({ discover }, call) => {
+  const known = { targets: await call.app.targets(), dokploys: await call.app.dokploys() };
+  if (discover !== true) return known;
+  call.progress('Searching the Dokploys for Supabase instances');
+  const { found, looked, unknown, summary } = await call.app.discover(
+    known.dokploys.map(({ name }) => name),
+    call.signal,
+  );
+  const rows = found.map(({ outside: _, url: __, ...ours }) => ours);
+  const names = found.map(({ name, outside, url }) => ({ name, ...outside, url }));
+  return {
+    ...known,
+    summary,
+    looked,
+    ...paged(rows, 'found'),
+    called: fenced('what the found instances are called over there', names),
+    unknown,
+    next: afterDiscovery(found),
+  };
+});
+
+/** Registering is a person's decision: an agent only says what was found. */
+function afterDiscovery(found: readonly { name: string; registered: boolean; dokploy: string }[]): RunView['next'] {
+  const strangers = found.filter(({ registered }) => !registered);
+  const [first] = strangers;
+  if (!first) return { who: 'you', say: 'Every found instance is a target already: diagnose_target says what is wrong with one.' };
+  return {
+    who: 'human',
+    say: `${strangers.length} found ${strangers.length === 1 ? 'instance is' : 'instances are'} no target yet. The person registers them at a terminal: capstan dokploy scan ${first.dokploy}.`,
+  };
+}
 
 export const diagnoseTarget = defineTool(core.diagnoseTarget, async ({ target }, call) => {
   call.progress('Reading the settings and running the live checks');

@@ -21,6 +21,7 @@ export function scoped(app: McpApp, connection: Connection): McpApp {
     targets: async () => (await app.targets()).filter(({ name }) => targets === undefined || targets.includes(name)),
     // Which Dokploys there are is no part of a limit to some targets.
     dokploys: async () => (targets === undefined ? app.dokploys() : []),
+    discover: async (names, signal) => app.discover(targets === undefined ? names : [], signal),
   };
 }
 

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { defineCommand } from 'citty';
 import { dokployName } from '../../../machines/effects/shapes.ts';
 import type { App, Warning } from '../../app.ts';
+import type { Discovery } from '../../discovery.ts';
 import type { StagedSecret } from '../../engine/ports.ts';
 import { AppError } from '../../errors.ts';
 import type { DokployOptions } from '../../store/registry.ts';
@@ -10,9 +11,12 @@ import { cliCaller } from '../approve-here.ts';
 import { usage, valuesOf } from '../arguments.ts';
 import { command, withApp } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { note } from '../output.ts';
 import { namedReferences, requireReference } from '../references.ts';
 import { table } from '../render.ts';
-import { askSecret, isTerminal } from '../terminal.ts';
+import { askSecret, askYes, isTerminal } from '../terminal.ts';
+
+const registerFlag = { type: 'boolean', description: 'Register every found instance as a target without asking' } as const;
 
 const add = command(
   'add',
@@ -38,6 +42,7 @@ const add = command(
       description: 'Where its templates come from. Default: https://templates.dokploy.com',
     },
     check: { type: 'boolean', default: true, description: 'Ask it before storing', negativeDescription: 'Store it without asking it' },
+    register: registerFlag,
   },
   (args, raw) =>
     withApp(async (app) => {
@@ -60,10 +65,18 @@ const add = command(
       await app.operations.note(`dokploy add ${name}`, cliCaller());
       const all = [...warnings, ...(checked?.warnings ?? [])];
       const said = checked ? `It answers as Dokploy ${checked.version}.` : 'It was not asked (--no-check).';
+      const scan = checked ? await scanned(app, [name], { register: args.register === true, json: args.json === true }) : undefined;
       return {
         exit: exitCodes.ok,
-        json: { name, url, checked: checked !== undefined, ...(checked ? { version: checked.version } : {}), warnings: all },
-        text: [`Stored the Dokploy ${name} at ${url}. ${said}`, ...all.map(warningLine)].join('\n'),
+        json: {
+          name,
+          url,
+          checked: checked !== undefined,
+          ...(checked ? { version: checked.version } : {}),
+          warnings: all,
+          ...(scan ? { scan: scan.json } : {}),
+        },
+        text: [`Stored the Dokploy ${name} at ${url}. ${said}`, ...all.map(warningLine), ...(scan ? [scan.text] : [])].join('\n'),
       };
     }),
 );
@@ -95,7 +108,63 @@ const remove = command(
     }),
 );
 
-export const dokploy = defineCommand({ meta: { name: 'dokploy', description: 'Register Dokploys' }, subCommands: { add, list, remove } });
+const scan = command(
+  'scan',
+  'Search the registered Dokploys for Supabase instances, say what is wrong with each, and register them on confirmation',
+  {
+    name: { type: 'positional', required: false, description: 'only this Dokploy' },
+    register: registerFlag,
+  },
+  ({ name, register, json }) =>
+    withApp(async (app) => {
+      const { json: document, text } = await scanned(app, name === undefined ? undefined : [name], {
+        register: register === true,
+        json: json === true,
+      });
+      return { exit: exitCodes.ok, json: document, text };
+    }),
+);
+
+export const dokploy = defineCommand({
+  meta: { name: 'dokploy', description: 'Register Dokploys and find what runs on them' },
+  subCommands: { add, list, scan, remove },
+});
+
+/** Finds, shows, and registers what the person at the terminal, or --register, agrees to. */
+async function scanned(app: App, names: readonly string[] | undefined, { register, json }: { register: boolean; json: boolean }) {
+  const discovery = await app.discover(names);
+  const strangers = discovery.found.filter(({ registered }) => !registered);
+  if (strangers.length > 0 && !json && !register && isTerminal()) note(scanText(discovery));
+  const agreed =
+    strangers.length > 0 && (register || (!json && isTerminal() && (await askYes(`Register ${strangers.length} as targets?`))));
+  const added = agreed ? await app.registerFound(strangers) : [];
+  for (const target of added) await app.operations.note(`targets add ${target} (found)`, cliCaller());
+  const then =
+    added.length > 0
+      ? [`Registered ${added.join(', ')}. What is wrong, with its fix: capstan doctor --target ${added[0]}.`]
+      : strangers.length > 0
+        ? [`Not registered: ${strangers.map(({ name }) => name).join(', ')}. Register them with: capstan dokploy scan --register.`]
+        : [];
+  return { json: { ...discovery, registered: added }, text: [scanText(discovery), ...then].join('\n') };
+}
+
+function scanText({ found, summary, unknown }: Discovery): string {
+  const rows = found.map(({ name, dokploy, registered, outside, url, generation, counts, codes }) => ({
+    name: registered ? name : `${name} (new)`,
+    dokploy,
+    project: outside.project,
+    url,
+    generation: generation.id,
+    critical: counts.critical,
+    errors: counts.error,
+    what: codes.slice(0, 4).join(' '),
+  }));
+  return [
+    `${summary}.`,
+    ...(rows.length === 0 ? [] : [table(rows, ['name', 'dokploy', 'project', 'url', 'generation', 'critical', 'errors', 'what'])]),
+    ...unknown.map((say) => `Not looked at: ${say}`),
+  ].join('\n');
+}
 
 function requireName(text: string): string {
   const parsed = dokployName.safeParse(text);

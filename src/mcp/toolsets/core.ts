@@ -128,10 +128,11 @@ export const listRuns = {
 
 export const listTargets = {
   name: 'list_targets',
-  description: 'List the Supabase instances (targets) and the Dokploys that are registered here.',
-  input: z.strictObject({}),
+  description:
+    'List the Supabase instances (targets) and the Dokploys that are registered here. discover: also search the Dokploys for instances and say what is wrong with each.',
+  input: z.strictObject({ discover: z.boolean().optional() }),
   output: listOf('targets', 'dokploys'),
-  annotations: reads,
+  annotations: { ...reads, openWorldHint: true },
   scoped: true,
 } satisfies ToolDefinition;
 
