@@ -1,5 +1,6 @@
 /** The plain reads and single-step writes about backups, for every door. */
 
+import { type BackupKeys, createBackupKeys } from './backup-keys.ts';
 import type { Desk } from './desk.ts';
 import type { EffectContext } from './effects/handler.ts';
 import type { Clock, Vault } from './engine/ports.ts';
@@ -18,6 +19,9 @@ export type BackupSummary = {
 export type BackupVerdict = { id: string; files: number; bytes: number; tables: number; rows: number; tookMs: number };
 
 export type BackupReading = {
+  backupKeys: BackupKeys;
+  /** Takes every backup of a target into the index that lies in the store and is signed with a key of this home; returns their ids. */
+  adoptBackups(target: string, store: string): Promise<string[]>;
   listBackups(target?: string): Promise<BackupSummary[]>;
   /** Throws at the first file that is not as it was written. */
   verifyBackup(id: string, signal?: AbortSignal, progress?: (say: string, percent?: number) => void): Promise<BackupVerdict>;
@@ -27,6 +31,13 @@ type Deps = { desk: Pick<Desk, 'backups' | 'vault' | 'registry'>; clock: Pick<Cl
 
 export function createBackupReading({ desk, clock }: Deps): BackupReading {
   return {
+    backupKeys: createBackupKeys({ desk, clock }),
+    async adoptBackups(target, store) {
+      const { readForeignBackups } = await import('./effects/backup/adopt.ts');
+      const rows = await readForeignBackups({ backups: desk.backups }, (reference) => desk.vault.reveal(reference), target, store);
+      for (const row of rows) await desk.backups.adopt(row);
+      return rows.map(({ id }) => id);
+    },
     async listBackups(target) {
       return (await desk.backups.backups(target)).map(({ manifest: _, manifestSha256: __, madeAt, verifiedAt, ...row }) => ({
         ...row,

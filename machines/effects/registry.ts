@@ -15,6 +15,7 @@ import {
 } from './dokploy.ts';
 import { planRepair } from './repair-keys.ts';
 import { planRestart, restartContainers } from './restart.ts';
+import { applyDatabase, applyRoles, finishRestore, planRestore, proveRestore, swapDatabase } from './restore.ts';
 import { generateSupabaseSecrets } from './secrets.ts';
 import { verifySmtp } from './smtp.ts';
 import { planChange, verifyInstance } from './supabase.ts';
@@ -60,6 +61,12 @@ export const contracts = {
   'backup.publish@1': publishBackup,
   'backup.verify@1': verifyBackup,
   'backup.discard@1': discardBackup,
+  'restore.planRestore@1': planRestore,
+  'restore.applyRoles@1': applyRoles,
+  'restore.applyDatabase@1': applyDatabase,
+  'restore.prove@1': proveRestore,
+  'restore.swapDatabase@1': swapDatabase,
+  'restore.finish@1': finishRestore,
 } as const satisfies { [N in string]: Contract<N> };
 
 export type Contracts = typeof contracts;

@@ -19,6 +19,8 @@ export const root = defineCommand({
     dokploy: () => import('./commands/dokploy.ts').then(({ dokploy }) => dokploy),
     targets: () => import('./commands/targets.ts').then(({ targets }) => targets),
     connection: () => import('./commands/connection.ts').then(({ connection }) => connection),
+    backups: () => import('./commands/backups.ts').then(({ backups }) => backups),
+    key: () => import('./commands/key.ts').then(({ key }) => key),
     secrets: () => import('./commands/secrets.ts').then(({ secrets }) => secrets),
     token: () => import('./commands/token.ts').then(({ token }) => token),
     worker: () => import('./commands/worker.ts').then(({ worker }) => worker),

@@ -3,6 +3,10 @@ import type { BackupDeps } from './deps.ts';
 import { prepareKey } from './key-effects.ts';
 import { planBackup } from './plan-backup.ts';
 import { discard, publishBackup } from './publish.ts';
+import { applyDatabase, applyRoles } from './restore-apply.ts';
+import { planRestore } from './restore-plan.ts';
+import { proveRestore } from './restore-prove.ts';
+import { finishRestore, swapDatabase } from './restore-swap.ts';
 import { verifyBackup } from './verify.ts';
 import { writePart } from './write-part.ts';
 
@@ -14,5 +18,11 @@ export function createBackupHandlers(deps: BackupDeps) {
     'backup.publish@1': publishBackup(deps),
     'backup.verify@1': verifyBackup(deps),
     'backup.discard@1': discard(deps),
+    'restore.planRestore@1': planRestore(deps),
+    'restore.applyRoles@1': applyRoles(deps),
+    'restore.applyDatabase@1': applyDatabase(deps),
+    'restore.prove@1': proveRestore(deps),
+    'restore.swapDatabase@1': swapDatabase(deps),
+    'restore.finish@1': finishRestore(deps),
   };
 }

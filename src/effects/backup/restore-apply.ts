@@ -1,0 +1,261 @@
+/**
+ * Bringing a database back beside those that are there. Invariants:
+ * 1. The database is ours as long as its comment carries our key; nothing else is ever dropped or overwritten (E9).
+ * 2. The file is read and judged to its end; one that turns out damaged on the way leaves no database behind.
+ * 3. Roles that exist are left as they are, passwords too.
+ */
+import { pipeline } from 'node:stream/promises';
+import type { Client } from 'pg';
+import * as contract from '../../../machines/effects/restore.ts';
+import { AppError } from '../../errors.ts';
+import { changedBySomebodyElse } from '../dokploy/session.ts';
+import { defineHandler, type EffectContext, type Probe } from '../handler.ts';
+import { startChild } from './child.ts';
+import { type DatabasePlace, endSessionsOf, libpqOf, openSession } from './connection.ts';
+import type { DatabaseContents, DatabaseProperties } from './database-contents.ts';
+import { type BackupDeps, databaseOf } from './deps.ts';
+import type { ManifestFile } from './manifest.ts';
+import { createProgress } from './meter.ts';
+import { readEncrypted } from './pipeline.ts';
+import { pgClientFor } from './programs.ts';
+import { maintenance, type RestorePlan, readRestorePlan, rolesOf } from './restore-plan.ts';
+import { createRoleSql, identifier, literal, membershipSql, settingSql } from './roles.ts';
+import { contentsOf, type OpenedBackup, openBackup } from './verify.ts';
+
+export type Opened = { plan: RestorePlan; place: DatabasePlace; backup: OpenedBackup; file: ManifestFile };
+
+/** The plan, the server and the backup of one call. */
+export async function openRestore(deps: BackupDeps, ctx: EffectContext, input: { plan: string; planHash: string }): Promise<Opened> {
+  const plan = await readRestorePlan(ctx, input);
+  const backup = await openBackup(deps, ctx, await deps.backups.backup(plan.backup));
+  const file = backup.manifest.files.find(
+    ({ kind, role, database }) => kind === 'database' && role === 'data' && database === plan.database,
+  );
+  if (!file) throw new TypeError('the approved plan names a database that the backup does not hold');
+  return { plan, place: await databaseOf(ctx, plan.target), backup, file };
+}
+
+export async function beside<T>(
+  place: DatabasePlace,
+  ctx: EffectContext,
+  plan: RestorePlan,
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
+  const client = await openSession(place, ctx.key, maintenance(plan.database));
+  try {
+    return await work(client);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+const markOf = (runId: string) => `capstan restore ${runId}:`;
+
+/** What our mark on a database says; undefined when there is no such database, `foreign` when it is not of this run. */
+export async function markOn(client: Client, database: string, runId: string): Promise<'begun' | 'restored' | 'foreign' | undefined> {
+  const { rows } = await client.query<{ comment: string | null }>(
+    `select shobj_description(oid, 'pg_database') as comment from pg_database where datname = $1`,
+    [database],
+  );
+  const [row] = rows;
+  if (!row) return undefined;
+  if (!row.comment?.startsWith(markOf(runId))) return 'foreign';
+  return row.comment.endsWith(' restored') ? 'restored' : 'begun';
+}
+
+export function setMark(client: Client, database: string, runId: string, state: 'begun' | 'restored') {
+  return client.query(`comment on database ${identifier(database)} is ${literal(`${markOf(runId)} ${state}`)}`);
+}
+
+export function applyRoles(deps: BackupDeps) {
+  return defineHandler(contract.applyRoles, {
+    async prepare(ctx, input): Promise<{ there: string[] }> {
+      const { plan, place } = await openRestore(deps, ctx, input);
+      return { there: await beside(place, ctx, plan, (client) => existing(client, plan.createRoles)) };
+    },
+    async run(ctx, input) {
+      const { plan, place, backup } = await openRestore(deps, ctx, input);
+      const document = plan.createRoles.length === 0 ? undefined : await rolesOf(backup);
+      const wanted = new Set(plan.createRoles);
+      const statements = [
+        ...(document?.roles ?? []).filter(({ name }) => wanted.has(name)).flatMap(createRoleSql),
+        ...(document?.memberships ?? []).filter(({ role, member }) => wanted.has(role) || wanted.has(member)).map(membershipSql),
+      ];
+      await beside(place, ctx, plan, async (client) => {
+        await client.query('begin');
+        try {
+          for (const statement of statements) await client.query(statement);
+          await client.query('commit');
+        } catch (error) {
+          await client.query('rollback').catch(() => undefined);
+          throw sqlFailure(error, 'The roles could not be created');
+        }
+      });
+      return { created: plan.createRoles };
+    },
+    async probe(ctx, input): Promise<Probe<{ created: string[] }>> {
+      const { plan, place } = await openRestore(deps, ctx, input);
+      const there = await beside(place, ctx, plan, (client) => existing(client, plan.createRoles));
+      if (there.length === plan.createRoles.length) return { state: 'applied', output: { created: plan.createRoles } };
+      return there.length === 0 ? { state: 'absent' } : { state: 'partial', say: 'somebody made some of the roles meanwhile.' };
+    },
+    async undo(ctx, input, { there }: { there: string[] }) {
+      const { plan, place } = await openRestore(deps, ctx, input);
+      await beside(place, ctx, plan, async (client) => {
+        const ours = (await existing(client, plan.createRoles)).filter((name) => !there.includes(name));
+        try {
+          for (const name of ours) await client.query(`drop role ${identifier(name)}`);
+        } catch (error) {
+          throw sqlFailure(error, 'A role that the restore had created is in use and stays');
+        }
+      });
+    },
+  });
+}
+
+async function existing(client: Client, names: readonly string[]): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>('select rolname as name from pg_roles where rolname = any($1)', [names]);
+  return rows.map(({ name }) => name);
+}
+
+export function applyDatabase(deps: BackupDeps) {
+  return defineHandler(contract.applyDatabase, {
+    async prepare(ctx, input): Promise<{ existed: boolean }> {
+      const { plan, place } = await openRestore(deps, ctx, input);
+      return { existed: (await beside(place, ctx, plan, (client) => markOn(client, plan.into, ctx.runId))) !== undefined };
+    },
+    async run(ctx, input) {
+      const began = ctx.now();
+      const opened = await openRestore(deps, ctx, input);
+      const { plan, place, backup, file } = opened;
+      const contents = await contentsOf(backup, file);
+      await beside(place, ctx, plan, async (client) => {
+        const mark = await markOn(client, plan.into, ctx.runId);
+        if (mark === 'foreign') throw changedBySomebodyElse(`The database ${plan.into}`, { database: plan.into });
+        if (mark !== undefined) await drop(client, plan.into);
+        await createDatabase(client, plan.into, contents.properties);
+        await setMark(client, plan.into, ctx.runId, 'begun');
+        try {
+          await restoreInto(ctx, opened);
+          for (const statement of settingStatements(plan.into, contents)) await client.query(statement);
+          await setMark(client, plan.into, ctx.runId, 'restored');
+        } catch (error) {
+          await drop(client, plan.into).catch(() => undefined); // where it cannot be dropped now, the mark lets the next attempt do it
+          throw error;
+        }
+      });
+      return { database: plan.into, tookMs: ctx.now() - began };
+    },
+    async probe(ctx, input): Promise<Probe<{ database: string; tookMs: number }>> {
+      const { plan, place } = await openRestore(deps, ctx, input);
+      await endSessionsOf({ ...place, database: maintenance(plan.database) }, ctx.key);
+      const mark = await beside(place, ctx, plan, (client) => markOn(client, plan.into, ctx.runId));
+      if (mark === 'restored') return { state: 'applied', output: { database: plan.into, tookMs: 0 } };
+      if (mark === 'begun') return { state: 'partial', say: 'the database was begun and not finished.' };
+      return { state: 'absent' };
+    },
+    async undo(ctx, input) {
+      const { plan, place } = await openRestore(deps, ctx, input);
+      await beside(place, ctx, plan, async (client) => {
+        const mark = await markOn(client, plan.into, ctx.runId);
+        if (mark === 'foreign') throw changedBySomebodyElse(`The database ${plan.into}`, { database: plan.into });
+        if (mark !== undefined) await drop(client, plan.into);
+      });
+    },
+  });
+}
+
+const drop = (client: Client, database: string) => client.query(`drop database if exists ${identifier(database)} with (force)`);
+
+async function createDatabase(client: Client, name: string, properties: DatabaseProperties): Promise<void> {
+  const { encoding, collate, ctype, provider, icuLocale, owner } = properties;
+  const locale = [
+    `lc_collate ${literal(collate)}`,
+    `lc_ctype ${literal(ctype)}`,
+    ...(provider === 'i' && icuLocale !== null ? [`locale_provider icu icu_locale ${literal(icuLocale)}`] : []),
+  ];
+  try {
+    await client.query(
+      `create database ${identifier(name)} template template0 owner ${identifier(owner)} encoding ${literal(encoding)} ${locale.join(' ')}`,
+    );
+  } catch (error) {
+    throw sqlFailure(error, `The database ${name} could not be created`);
+  }
+}
+
+async function restoreInto(ctx: EffectContext, { plan, place, backup, file }: Opened): Promise<void> {
+  const { dbname, ...libpq } = libpqOf(place, ctx.key, plan.into);
+  const { rows } = await beside(place, ctx, plan, (client) =>
+    client.query<{ major: number }>(`select current_setting('server_version_num')::int / 10000 as major`),
+  );
+  const program = await pgClientFor('pg_restore', Math.max(rows[0]?.major ?? 0, backup.manifest.server.major));
+  const child = startChild({
+    file: program.file,
+    args: ['--exit-on-error', '--no-password', `--dbname=${dbname}`],
+    signal: ctx.signal,
+    ...libpq,
+  });
+  child.stdout.resume();
+  const progress = createProgress(`Restoring ${plan.database}`, file.bytes, ctx.now, ctx.progress);
+  try {
+    const { clear, verdict } = await readEncrypted(backup.read(file, progress));
+    await pipeline(clear, child.stdin, { signal: ctx.signal }).catch(async (error: unknown) => {
+      // Its own reason for closing its input is the better one; a damaged file better still.
+      child.stop();
+      await verdict;
+      await child.ended;
+      throw error;
+    });
+    await verdict;
+    await child.ended;
+  } catch (error) {
+    child.stop();
+    await child.ended.catch(() => undefined);
+    if (error instanceof AppError && error.code === 'PROGRAM_FAILED')
+      throw new AppError('RESTORE_FAILED', {
+        message: `pg_restore stopped while restoring ${plan.database}; the database it was made in was removed, nothing else was touched.`,
+        fix: 'Read in the details what it says, put it right, and retry.',
+        ...(error.details === undefined ? {} : { details: error.details }),
+        cause: error,
+      });
+    throw error;
+  }
+}
+
+/** Settings, limits and grants of the database itself, which pg_restore applies only under the old name. */
+export function settingStatements(name: string, { properties }: DatabaseContents): string[] {
+  const database = `DATABASE ${identifier(name)}`;
+  return [
+    ...properties.settings.flatMap(({ role, settings }) =>
+      settings.map((setting) => settingSql(role === null ? database : `ROLE ${identifier(role)} IN ${database}`, setting)),
+    ),
+    ...(properties.connectionLimit >= 0 ? [`ALTER ${database} CONNECTION LIMIT ${properties.connectionLimit}`] : []),
+    ...(properties.acl === null ? [] : grantStatements(database, properties.acl)),
+  ];
+}
+
+const databasePrivileges: Record<string, string> = { C: 'CREATE', c: 'CONNECT', T: 'TEMPORARY' };
+
+function grantStatements(database: string, acl: readonly string[]): string[] {
+  const grants = acl.flatMap((item) => {
+    const found = /^(?:"((?:[^"]|"")*)"|([^"=]*))=([A-Za-z*]*)/.exec(item);
+    if (!found) return [];
+    const grantee = found[1]?.replaceAll('""', '"') ?? found[2] ?? '';
+    const to = grantee === '' ? 'PUBLIC' : identifier(grantee);
+    return [...(found[3] ?? '').matchAll(/([A-Za-z])(\*?)/g)].map(
+      ([, code = '', star]) => `GRANT ${databasePrivileges[code] ?? code} ON ${database} TO ${to}${star ? ' WITH GRANT OPTION' : ''}`,
+    );
+  });
+  return [`REVOKE ALL ON ${database} FROM PUBLIC`, ...grants];
+}
+
+export function sqlFailure(error: unknown, message: string): AppError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const said = error instanceof Error ? error.message.slice(0, 300) : '';
+  return new AppError('SQL_FAILED', {
+    message: `${message} (${code}).`,
+    fix: 'Read in the details what Postgres says.',
+    details: { sqlState: code, said },
+    cause: error,
+  });
+}
