@@ -9,6 +9,7 @@ import { systemClock } from './clock.ts';
 import { type Config, readVariable } from './config.ts';
 import { createDatabaseReads } from './database-reads.ts';
 import { type Desk, openDesk } from './desk.ts';
+import { createDiagrams } from './diagrams.ts';
 import type { Found } from './discovery.ts';
 import { createLimiters, type Limiter } from './effects/dokploy/rate-limit.ts';
 import type { DokployConnection, Reach } from './effects/handler.ts';
@@ -161,7 +162,7 @@ const dueSoonMs = 10 * 60_000;
 
 /** The plain reads of the MCP door; what a diagnosis reads from outside is made known to the scrubber first. */
 export function readersOf(
-  desk: Pick<Desk, 'engine' | 'catalog' | 'registry' | 'store' | 'vault' | 'rates' | 'home' | 'runAccess'>,
+  desk: Pick<Desk, 'engine' | 'catalog' | 'registry' | 'store' | 'vault' | 'rates' | 'home' | 'runAccess' | 'onChange'>,
   { register, scrub }: Scrubber,
 ): Omit<McpApp, 'engine'> & Pick<App, 'registerFound'> {
   const { engine, catalog, registry, store, vault, rates, home } = desk;
@@ -170,6 +171,8 @@ export function readersOf(
   const outside = { registry, vault, connection, limiterFor, now: systemClock.now, register };
   return {
     ...createRunFacts(desk),
+    ...createDiagrams(desk),
+    onChange: desk.onChange,
     describeWorkflow(reference) {
       const { name, title, description, aliases, steps, input } = catalog.workflow(reference);
       return { name, title, description, aliases, steps, input: catalog.jsonSchema(input) };

@@ -59,6 +59,8 @@ export type Desk = {
   tokens: Tokens;
   runAccess: RunAccess;
   approver: ApproverDesk;
+  /** Called with a run id after a commit of this process, with nothing after one of another; returns how to stop. */
+  onChange(listener: (runId: string | undefined) => void): () => void;
   /** Leaves the workers and closes the store; stop the worker first. */
   close(): void;
 };
@@ -134,6 +136,7 @@ export async function openDesk(options: DeskOptions): Promise<Desk> {
       tokens: createTokens(connection, clock.now),
       runAccess: createRunAccess(connection),
       approver,
+      onChange: (listener) => wakes.subscribe((runId) => listener(runId)),
       close() {
         wakes.close();
         ownership.leave();

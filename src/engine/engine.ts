@@ -135,7 +135,7 @@ export function createEngine(deps: EngineDeps): Engine {
       if (request.expectedVersion !== undefined && request.expectedVersion !== run.version) await conflict(run.id);
       refuseUnlessActive(run);
       const definition = catalog.definitionFor(run);
-      const event = accepted(definition, run, request.event);
+      const event = accepted(definition, run, request.event, catalog);
       const payload = parse(event.payload, handed.payload, `the payload of ${event.type}`, 'PAYLOAD_INVALID', catalog);
       let consume: Change['consume'];
       let byRule: string | undefined;

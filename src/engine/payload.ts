@@ -6,14 +6,14 @@ import { eventsOf } from './machine-events.ts';
 import { restore } from './plan.ts';
 import type { RunRow, StagedSecret, Vault } from './ports.ts';
 
-export function accepted(definition: Definition, run: RunRow, type: string): EventDescription {
+export function accepted(definition: Definition, run: RunRow, type: string, catalog: Catalog): EventDescription {
   const { events } = describe(restore(definition.machine, run.snapshot));
   const found = events.find((event) => event.type === type);
   if (found) return found;
-  throw notAccepted(run, type, events, undefined);
+  throw notAccepted(run, type, events, catalog);
 }
 
-export function notAccepted(run: RunRow, type: string, events: EventDescription[], catalog: Catalog | undefined): AppError {
+export function notAccepted(run: RunRow, type: string, events: EventDescription[], catalog: Catalog): AppError {
   const names = events.map((event) => event.type).join(', ') || 'no event now';
   return new AppError('EVENT_NOT_ACCEPTED', {
     message: `The run ${run.name} does not take the event ${quoted(type)} in the state "${run.state}".`,
@@ -24,7 +24,8 @@ export function notAccepted(run: RunRow, type: string, events: EventDescription[
       accepts: events.map((event) => ({
         event: event.type,
         title: event.title,
-        ...(catalog ? { payload: catalog.jsonSchema(event.payload) } : {}),
+        payload: catalog.jsonSchema(event.payload),
+        ...(event.confirm === undefined ? {} : { confirm: event.confirm }),
       })),
     },
   });

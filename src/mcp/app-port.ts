@@ -22,11 +22,17 @@ export type McpApp = {
   readLogs(question: LogQuestion, signal?: AbortSignal): Promise<LogAnswer>;
   /** What a target's database tells of itself. */
   database: DatabaseReads;
+  /** A picture of a workflow, or of a run's definition with the states marked that it stands in. Throws RUN_UNKNOWN, WORKFLOW_UNKNOWN, DEFINITION_CHANGED. */
+  diagram(of: { run: string } | { workflow: string }, format: DiagramFormat): Promise<string>;
+  /** Called with a run id after a commit of this process, with nothing after one of another; returns how to stop. */
+  onChange(listener: (runId: string | undefined) => void): () => void;
   /** The runs that a reference may mean, or those of these ids, with the targets they are about (known ones and `names`). */
   runFacts(reference: string | readonly string[], names?: readonly string[]): Promise<RunFacts[]>;
   /** Which known targets, and which of `names`, stand as a text somewhere in a value. */
   mentioned(value: unknown, names?: readonly string[]): Promise<string[]>;
 };
+
+export type DiagramFormat = 'mermaid' | 'svg';
 
 export type WorkflowDescription = {
   name: string;

@@ -18,6 +18,7 @@ export function scoped(app: McpApp, connection: Connection): McpApp {
     ...app,
     engine: scopedEngine(app, connection, meant),
     effects: async (run) => app.effects(await meant(run)),
+    diagram: async (of, format) => app.diagram('run' in of ? { run: await meant(of.run) } : of, format),
     targets: async () => (await app.targets()).filter(({ name }) => targets === undefined || targets.includes(name)),
     // Which Dokploys there are is no part of a limit to some targets.
     dokploys: async () => (targets === undefined ? app.dokploys() : []),

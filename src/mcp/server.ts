@@ -25,8 +25,11 @@ import { type ApprovalState, askedIn, callOf, messageOf, type PersonSays, requir
 import { type Connection, destructiveDenied, isLocal, localConnection, requireAllowed, requireWithinTargets } from './connection.ts';
 import { type PagePort, withPage } from './page.ts';
 import { printable } from './printable.ts';
+import { registerPrompts } from './prompts.ts';
 import type { RateGuard } from './rates.ts';
 import { requireReferences } from './references.ts';
+import { registerResources } from './resources.ts';
+import { registerSubscriptions } from './run-news.ts';
 import { scoped } from './scoped.ts';
 import { handOver, type SecretState, type SecretWire } from './secret-asking.ts';
 import { isQuestion, parseArguments, type Question, refuseSecrets, type Tool, type ToolCall } from './tool.ts';
@@ -75,12 +78,19 @@ function codecOf({ caller }: Connection) {
 /** What one call needs to know of the connection that it came by. */
 type Served = { deps: ServerDeps; server: McpServer; connection: Connection; codec: ReturnType<typeof codecOf> };
 
+const capabilities = {
+  tools: { listChanged: false },
+  prompts: { listChanged: false },
+  resources: { subscribe: true, listChanged: false },
+  completions: {},
+};
+
 /** A fresh server with every tool, for one connection and whoever is at its other end. */
 export function createServer(deps: ServerDeps, connection: Connection = localConnection): McpServer {
   const codec = codecOf(connection);
   const server = new McpServer(
     { name: 'capstan', version: deps.version },
-    { instructions, capabilities: { tools: { listChanged: false } }, requestState: { verify: codec.verify } },
+    { instructions, capabilities, requestState: { verify: codec.verify } },
   );
   const served: Served = { deps, server, connection, codec };
   for (const tool of [...toolsOf(deps.toolsets), ...(deps.tools ?? [])]) {
@@ -90,6 +100,10 @@ export function createServer(deps: ServerDeps, connection: Connection = localCon
     if ('answer' in tool) server.registerTool(name, shown, call);
     else server.registerTool(name, { ...shown, outputSchema: advertised(tool.definition.output) }, call);
   }
+  const shown = { app: async () => scoped(await deps.app(), connection), guard: deps.guard };
+  registerResources(server, shown);
+  registerPrompts(server, shown);
+  registerSubscriptions(server, shown.app);
   deps.extend?.(server);
   return server;
 }

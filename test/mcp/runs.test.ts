@@ -60,7 +60,13 @@ describe.each(doors)('a $era client over $door', ({ era, door }) => {
     expect(started).toMatchObject({ state: 'asking', status: 'waiting', version: 1, next: { who: 'you', call: { tool: 'advance_run' } } });
     const refusal = await client.refused('advance_run', { run: 'one', event: 'finish' });
     expect(refusal).toMatchObject({ code: 'EVENT_NOT_ACCEPTED', fix: 'It takes: go, leave.' });
-    expect(refusal.details).toMatchObject({ state: 'asking', accepts: [{ event: 'go' }, { event: 'leave' }] });
+    expect(refusal.details).toMatchObject({
+      state: 'asking',
+      accepts: [
+        { event: 'go', payload: { properties: { note: { type: 'string' } } } },
+        { event: 'leave', payload: { type: 'object' } },
+      ],
+    });
     const wrong = await client.refused('advance_run', { run: 'one', event: 'go', payload: { note: 7 } });
     expect(wrong).toMatchObject({ code: 'PAYLOAD_INVALID', details: { schema: { properties: { note: { type: 'string' } } } } });
     expect(await client.refused('advance_run', { run: 'one', event: 'go', wait: 1 })).toMatchObject({

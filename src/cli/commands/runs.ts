@@ -3,6 +3,7 @@ import { runStatuses } from '../../engine/run-status.ts';
 import { principal, withApproval } from '../approve-here.ts';
 import { usage, valuesOf } from '../arguments.ts';
 import { command, withApp, withWorkingApp } from '../command.ts';
+import { diagramFlag, drawn } from '../diagram.ts';
 import { exitCodes, exitOf } from '../exit-codes.ts';
 import { followed } from '../follow.ts';
 import { nearest } from '../nearest.ts';
@@ -46,9 +47,11 @@ const show = command(
     plan: { type: 'boolean', description: 'Show the masked plan too' },
     effects: { type: 'boolean', description: 'Show its effects instead' },
     timeline: { type: 'boolean', description: 'Show its events instead' },
+    diagram: diagramFlag,
   },
-  ({ run: of, plan, effects, timeline }) =>
+  ({ run: of, plan, effects, timeline, diagram }) =>
     withApp(async (app) => {
+      if (diagram !== undefined) return drawn(diagram, 'capstan runs show', (format) => app.diagram({ run: of }, format));
       const view = await app.engine.inspect(of);
       if (effects) {
         const rows = await app.effects(of);

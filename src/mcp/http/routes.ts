@@ -15,6 +15,7 @@ import {
 } from '@modelcontextprotocol/server';
 import { Hono } from 'hono';
 import type { Connection } from '../connection.ts';
+import { newsBus } from '../run-news.ts';
 import { createServer, type ServerDeps } from '../server.ts';
 import type { Authentication } from './authentication.ts';
 import { createCallCount } from './call-count.ts';
@@ -50,6 +51,7 @@ export function createRoutes(deps: RouteDeps): Routes {
   const modern = createMcpHandler(({ authInfo }) => createServer(deps, connectionIn(authInfo)), {
     legacy: 'reject',
     maxRequestBodySize: maxBodyBytes,
+    bus: newsBus(deps.app),
     onerror,
   });
   const legacy = createSessions((connection) => createServer(deps, connection));
