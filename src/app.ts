@@ -6,20 +6,18 @@ import { contracts } from '../machines/effects/registry.ts';
 import { workflows } from '../machines/registry.ts';
 import { type BackupReading, createBackupReading } from './backup-reading.ts';
 import { systemClock } from './clock.ts';
-import { type Config, readVariable } from './config.ts';
+import type { Config } from './config.ts';
 import { createDatabaseReads } from './database-reads.ts';
-import { type Desk, openDesk } from './desk.ts';
+import type { Desk } from './desk.ts';
 import { createDiagrams } from './diagrams.ts';
 import type { Found } from './discovery.ts';
 import { createLimiters, type Limiter } from './effects/dokploy/rate-limit.ts';
-import type { DokployConnection, Reach } from './effects/handler.ts';
-import { createHandlers, type HandlerDeps } from './effects/handlers.ts';
-import { createHands } from './effects/hands.ts';
+import type { DokployConnection } from './effects/handler.ts';
 import { audited } from './engine/audited.ts';
-import type { EffectRow, StagedSecret, Vault } from './engine/ports.ts';
+import type { EffectRow, StagedSecret } from './engine/ports.ts';
 import { AppError } from './errors.ts';
+import { connectionOf, openHouse, type Patience } from './house.ts';
 import { keepHouse } from './housekeeping.ts';
-import { toJsonSchema } from './json-schema.ts';
 import type { Logger } from './log.ts';
 import type { EffectSummary, McpApp } from './mcp/app-port.ts';
 import { createOperations, type Operations } from './operations.ts';
@@ -28,16 +26,15 @@ import type { Scrubber } from './scrub.ts';
 import { createSqlReach } from './sql-reach.ts';
 import type { DokployRow } from './store/registry.ts';
 import { beginWorking } from './store/working.ts';
-import { toTargetRecord } from './target-place.ts';
 import { loadWorkflows } from './workflows/load.ts';
-import { mergeWorkflows, withStrangers } from './workflows/merge.ts';
+import { mergeWorkflows } from './workflows/merge.ts';
 
 export type Surroundings = {
   config: Config;
   log: Logger;
   scrubber: Scrubber;
   /** How long deployments and certificates are waited for; the defaults of the effects where left out. */
-  patience?: Pick<HandlerDeps, 'healthTimeoutMs' | 'certificateTimeoutMs' | 'verifyPatienceMs'>;
+  patience?: Patience;
   /** Folders with workflows of the user's own (`--workflows`). */
   workflowFolders?: readonly string[];
 };
@@ -71,30 +68,13 @@ export type App = McpApp &
 /** Opens one home with every room in it. Throws the errors of home, key, migration, `--workflows` and registration. */
 export async function openApp({ config, log, scrubber, patience, workflowFolders = [] }: Surroundings): Promise<App> {
   const book = mergeWorkflows({ workflows: Object.values(workflows), contracts }, await loadWorkflows(workflowFolders));
-  const desk = await openDesk({
+  const desk = await openHouse({
     home: config.home,
-    workflows: book.workflows,
-    contracts: book.contracts,
-    toJsonSchema,
+    book,
     log,
     scrubber,
-    readVariable,
+    patience,
     ...(config.sealedTags === undefined ? {} : { sealedTags: config.sealedTags }),
-    hands({ vault, registry, clock, rates, backups }) {
-      const limiterFor = createLimiters({ turnstile: rates });
-      const templateBaseUrlFor = async (name: string) => (await registry.dokploy(name)).options.templateBaseUrl;
-      const handlers = { ...book.handlers, ...createHandlers({ ...patience, limiterFor, templateBaseUrlFor, backups }) };
-      const hands = createHands({
-        handlers,
-        now: clock.now,
-        wait: clock.wait,
-        vault,
-        dokploy: async (name) => connectionOf(vault, await registry.dokploy(name)),
-        target: async (name) => toTargetRecord(await registry.target(name)),
-        snapshots: (target) => registry.snapshots(target),
-      });
-      return withStrangers(hands);
-    },
   });
   const { home, registry, vault, store } = desk;
   const engine = audited({ engine: desk.engine, store, clock: systemClock, log });
@@ -233,22 +213,6 @@ function toSummary(row: EffectRow, title: string): EffectSummary {
     ...(error === null ? {} : { error }),
     ...(attention === null ? {} : { attention }),
   };
-}
-
-async function connectionOf(
-  vault: Vault,
-  row: Omit<DokployRow, 'createdAt'>,
-  staged: readonly StagedSecret[] = [],
-): Promise<DokployConnection> {
-  const { name, url, keySecret, options } = row;
-  const headers: Record<string, string> = {};
-  for (const [header, reference] of Object.entries(options.headers ?? {})) headers[header] = await vault.reveal(reference, staged);
-  const reach: Reach = {
-    ...(options.ca === undefined ? {} : { ca: options.ca }),
-    ...(options.headers === undefined ? {} : { headers }),
-    ...(options.resolve === undefined ? {} : { resolve: options.resolve }),
-  };
-  return { name, url, apiKey: await vault.reveal(keySecret, staged), reach };
 }
 
 async function askDokploy(connection: DokployConnection, limiter: Limiter): Promise<DokployCheck> {

@@ -11,8 +11,9 @@ import { type SandboxProcess, startSandboxProcess } from '../../src/demo/sandbox
 import { countAppliedTwice, leftoversOf } from '../../src/demo/verdicts.ts';
 import { createAuthority } from '../helpers/certificates.ts';
 import { createChildren } from '../helpers/children.ts';
+import { createKiller, type Walk } from '../helpers/killed-workflow.ts';
 import { mainFile } from '../helpers/mcp-clients.ts';
-import type { WizardEnd, WizardTask } from '../helpers/wizard-process.ts';
+import { withRegistry } from '../helpers/registered.ts';
 
 const authority = createAuthority('Mail CA');
 const mailPass = 'mailPassCanary77';
@@ -43,40 +44,45 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-type Walk = Pick<WizardTask, 'name' | 'until' | 'point' | 'effect' | 'deadlineMs'>;
+const killer = createKiller(children, () => sandbox.journal(), { CAPSTAN_TEST_MAIL_PASS: mailPass });
+const { killAtEach, finish } = killer;
 
-function startWizard(walk: Walk) {
+type Led = { name: string; until: 'verified' | 'done' | 'name'; deadlineMs?: number };
+
+/** The wizard's way; `name` means: deploy, then roll back to the name step. */
+async function wizard({ name, until, ...more }: Led): Promise<Walk> {
+  const home = join(folder, name);
+  await addDokploy(home);
+  const mail = { host: 'mail.test', port: 587, user: 'mailer@example.test', pass: 'env:CAPSTAN_TEST_MAIL_PASS' };
+  return {
+    ...more,
+    home,
+    workflow: 'setup-supabase',
+    name,
+    input: { dokploy: 'home' },
+    answers: {
+      name: ['name', { name }],
+      secrets: ['generate'],
+      smtp: ['smtp', { ...mail, adminEmail: 'admin@example.test', senderName: 'Test' }],
+      domain: ['domain', { host: `${name}.supabase.test` }],
+      review: ['approve'],
+      verified: ['handover'],
+    },
+    until,
+    ...(until === 'name' ? { back: { from: 'verified', to: 'name' } } : {}),
+  };
+}
+
+/** Registered once per home, before any process that is killed. */
+async function addDokploy(home: string): Promise<void> {
   const { url, apiKey, resolve, templateBaseUrl, caFile } = sandbox;
   const ca = `${readFileSync(caFile, 'utf8')}\n${authority.ca}`;
-  const dokploy = { url, apiKey, ca, resolve: [...resolve, `mail.test:587:127.0.0.1:${mailPort}`], templateBaseUrl };
-  const task: WizardTask = { ...walk, home: join(folder, walk.name), dokploy };
-  return children.start('wizard-process', [], {
-    env: { CAPSTAN_TEST_WIZARD: JSON.stringify(task), CAPSTAN_TEST_MAIL_PASS: mailPass },
+  const options = { ca, resolve: [...resolve, `mail.test:587:127.0.0.1:${mailPort}`], templateBaseUrl };
+  await withRegistry(home, async ({ registry, vault }) => {
+    if ((await registry.dokploys()).length > 0) return;
+    const key = vault.stageSecret('dokploy:home', 'key', apiKey);
+    await registry.addDokploy({ name: 'home', url, keySecret: `secret:${key.id}`, options }, [key]);
   });
-}
-
-/** Dies at each effect in turn, each process going on where the last one died. */
-async function killAtEach(walk: Omit<Walk, 'effect'>, effects: readonly string[]): Promise<void> {
-  for (const effect of effects) {
-    const child = startWizard({ ...walk, effect });
-    const { signal } = await child.ended;
-    expect({ effect, signal, stderr: child.stderr() }).toEqual({ effect, signal: 'SIGKILL', stderr: '' });
-    expect(countAppliedTwice(await sandbox.journal()), `after ${walk.point} of ${effect}`).toBe(0);
-  }
-}
-
-async function goOn(walk: Walk): Promise<WizardEnd> {
-  const child = startWizard(walk);
-  const end: WizardEnd = JSON.parse(await child.line()); // printed by wizard-process.ts in this shape
-  expect(await child.ended).toEqual({ code: 0, signal: null });
-  expect(end.seqs, 'events are dense').toEqual(end.seqs.map((_, index) => index + 1));
-  return end;
-}
-
-async function finish(walk: Walk): Promise<WizardEnd> {
-  const end = await goOn(walk);
-  expect(end.open, 'nothing is open').toBe(0);
-  return end;
 }
 
 const standing = async (): Promise<{ projects: { name: string }[]; composes: { appName: string }[]; domains: { host: string }[] }> => {
@@ -126,8 +132,9 @@ test.each([
   'killed %s of each effect in turn, the wizard still ends handed over with one of everything',
   async (point, effects) => {
     const name = `k-${point}`;
-    await killAtEach({ name, until: 'done', point }, effects);
-    const end = await finish({ name, until: 'done' });
+    const walk = await wizard({ name, until: 'done' });
+    await killAtEach(walk, point, effects);
+    const end = await finish(walk);
     expect(end).toMatchObject({ state: 'done', status: 'done' });
     await expectOneInstance(name, end.runId);
   },
@@ -137,11 +144,11 @@ test.each([
 test('killed while the certificate is awaited and after it came, the next process goes on to verified', async () => {
   await sandbox.setFaults(['slow-certificate']);
   const name = 'k-certificate';
-  const child = startWizard({ name, until: 'verified', point: 'after-intent', effect: 'awaitCertificate' });
-  expect(await child.ended).toEqual({ code: null, signal: 'SIGKILL' });
+  const walk = await wizard({ name, until: 'verified' });
+  await killAtEach(walk, 'after-intent', ['awaitCertificate']);
   await sandbox.setFaults([]);
-  await killAtEach({ name, until: 'verified', point: 'after-run' }, ['awaitCertificate']);
-  const end = await finish({ name, until: 'verified' });
+  await killAtEach(walk, 'after-run', ['awaitCertificate']);
+  const end = await finish(walk);
   expect(end).toMatchObject({ state: 'verified', status: 'waiting' });
   await expectOneInstance(name, end.runId);
 }, 120_000);
@@ -149,27 +156,29 @@ test('killed while the certificate is awaited and after it came, the next proces
 test('an older copy of the ledger is put back after the deployment: what it made is found or asked about, never made twice', async () => {
   const name = 'k-older-copy';
   const database = join(folder, name, 'capstan.db');
-  await killAtEach({ name, until: 'verified', point: 'before-intent' }, ['createProject']);
+  const walk = await wizard({ name, until: 'verified' });
+  await killAtEach(walk, 'before-intent', ['createProject']);
   const ledger = new Database(database);
   ledger.prepare('vacuum into ?').run(`${database}.copy`);
   ledger.close();
-  await finish({ name, until: 'verified' });
+  await finish(walk);
   for (const ending of ['-wal', '-shm']) rmSync(`${database}${ending}`, { force: true });
   renameSync(`${database}.copy`, database);
   // The copy holds no before-images of what came after it: where a probe needs one, a person is asked.
-  const end = await goOn({ name, until: 'verified', deadlineMs: 10_000 });
+  const end = await killer.goOn({ ...walk, deadlineMs: 10_000 });
   if (end.state !== 'verified')
     expect(end).toMatchObject({ status: 'needs_attention', error: expect.stringMatching(/^OUTCOME_UNKNOWN: /) });
   await expectOneInstance(name, end.runId);
 }, 120_000);
 
-test.each(['undo-launched', 'undo-run'])(
+test.each(['undo-launched', 'undo-run'] as const)(
   'killed %s of each undo in turn, the rollback still ends at the name step with nothing left',
   async (point) => {
     const name = `k-${point}`;
     const undone = [...mutating].reverse();
-    await killAtEach({ name, until: 'name', point }, undone);
-    const end = await finish({ name, until: 'name' });
+    const walk = await wizard({ name, until: 'name' });
+    await killAtEach(walk, point, undone);
+    const end = await finish(walk);
     expect(end).toMatchObject({ state: 'name', status: 'waiting', undone });
     expect(leftoversOf(await sandbox.journal(), end.runId)).toEqual([]);
     const { projects, composes, domains } = await standing();
