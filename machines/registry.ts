@@ -2,6 +2,7 @@ import { backup } from './backup.ts';
 import { repairKeys } from './repair-keys.ts';
 import { restartService } from './restart-service.ts';
 import { restore } from './restore.ts';
+import { seedDatabase } from './seed-database.ts';
 import { setupSupabase } from './setup-supabase.ts';
 import type { WorkflowDefinition } from './workflow.ts';
 
@@ -10,6 +11,7 @@ export const workflows = {
   'setup-supabase': setupSupabase,
   'restart-service': restartService,
   'repair-keys': repairKeys,
+  'seed-database': seedDatabase,
   backup,
   restore,
 } as const satisfies Record<string, WorkflowDefinition>;

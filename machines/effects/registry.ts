@@ -17,6 +17,7 @@ import { planRepair } from './repair-keys.ts';
 import { planRestart, restartContainers } from './restart.ts';
 import { applyDatabase, applyRoles, finishRestore, planRestore, proveRestore, swapDatabase } from './restore.ts';
 import { generateSupabaseSecrets } from './secrets.ts';
+import { applySeed, planSeed } from './seed.ts';
 import { verifySmtp } from './smtp.ts';
 import { planChange, verifyInstance } from './supabase.ts';
 import { registerTarget } from './target.ts';
@@ -47,6 +48,8 @@ export const contracts = {
   'target.awaitHealth@1': awaitTargetHealth,
   'dokploy.planRestart@1': planRestart,
   'dokploy.restartContainers@1': restartContainers,
+  'postgres.planSeed@1': planSeed,
+  'postgres.applySeed@1': applySeed,
   'target.takeSnapshot@1': takeSnapshot,
   'target.prove@1': proveTarget,
   'repairKeys.planChange@1': planRepair,

@@ -51,18 +51,23 @@ const planShape = z.object({
   summary: z.array(z.object({ variable: z.string(), change: z.string(), shown: z.string() })).optional(),
   patches: z.array(z.string()).optional(),
   findings: z.array(z.object({ severity: z.string(), code: z.string(), say: z.string() })).optional(),
+  /** Of SQL: which kinds of statement, and how often. */
+  classes: z.array(z.object({ class: z.string(), count: z.number() })).optional(),
+  notes: z.array(z.string()).optional(),
 });
 
 /** The masked plan among a run's details, or nothing. */
 export function planText(details: Record<string, unknown>): string {
   const plan = planShape.safeParse(details['plan']);
   if (!plan.success) return details['plan'] === undefined ? '' : JSON.stringify(details['plan'], null, 2);
-  const { url, summary = [], patches = [], findings = [] } = plan.data;
+  const { url, summary = [], patches = [], findings = [], classes = [], notes = [] } = plan.data;
   return [
     ...(url === undefined ? [] : [`Address: ${url}`]),
     ...(summary.length > 0 ? [table(summary, ['variable', 'change', 'shown'])] : []),
     ...patches.map((patch) => `Patched: ${patch}`),
     ...findings.map((finding) => `${finding.severity} ${finding.code}: ${finding.say}`),
+    ...(classes.length > 0 ? [`Statements: ${classes.map((each) => `${each.count} ${each.class}`).join(', ')}`] : []),
+    ...notes,
   ].join('\n');
 }
 

@@ -34,6 +34,7 @@ export const root = defineCommand({
     monitor: () => import('./commands/monitor.ts').then(({ monitor }) => monitor),
     advisors: () => import('./commands/monitor.ts').then(({ advisors }) => advisors),
     types: () => import('./commands/develop.ts').then(({ types }) => types),
+    seed: () => import('./commands/seed.ts').then(({ seed }) => seed),
     describe: () => import('./commands/develop.ts').then(({ describe }) => describe),
     logs: () => import('./commands/logs.ts').then(({ logs }) => logs),
     check: () => import('./commands/check.ts').then(({ check }) => check),

@@ -9,6 +9,7 @@ import { createDnsHandlers } from './dns/effects.ts';
 import type { HealthDeps } from './dokploy/deploy-effects.ts';
 import { createDokployHandlers } from './dokploy/effects.ts';
 import type { EffectContext, Handler } from './handler.ts';
+import { createSeedHandlers } from './postgres/seed-effects.ts';
 import { createSmtpHandlers } from './smtp/effects.ts';
 import { createSupabaseHandlers } from './supabase/effects.ts';
 import type { VerifyDeps } from './supabase/verify-effects.ts';
@@ -47,6 +48,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     ...createDokployHandlers(deps),
     ...createTemplateHandlers({ templateBaseUrlFor }),
     ...createSupabaseHandlers(deps),
+    ...createSeedHandlers(deps),
     ...createSmtpHandlers(),
     ...createDnsHandlers(deps),
     ...createTlsHandlers(deps),

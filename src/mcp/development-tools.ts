@@ -2,6 +2,7 @@
 import { fenced } from './fence.ts';
 import { defineTool } from './tool.ts';
 import * as development from './toolsets/development.ts';
+import { waited } from './waiting.ts';
 
 /** As much text as an answer carries beside the file. */
 const shownBytes = 16_000;
@@ -16,6 +17,12 @@ export const describeSchema = defineTool(development.describeSchema, async ({ ta
   call.progress('Reading the catalog and writing the document');
   const { text, ...rest } = await call.app.database.describe(target, schemas, { toFile: true, signal: call.signal });
   return { ...rest, ...shown('Markdown document', text), next: copyIt('the document') };
+});
+
+/** The run plans and waits for a person; nothing is written by this call. */
+export const seedDatabase = defineTool(development.seedDatabase, async ({ target, file, as, requestKey, waitMs }, call) => {
+  const input = { target, file, ...(as === undefined ? {} : { as }) };
+  return waited(await call.app.engine.start({ workflow: 'seed-database', input, requestKey }, call.caller), waitMs, call);
 });
 
 function shown(what: string, text: string): { content?: ReturnType<typeof fenced> } {

@@ -1,6 +1,6 @@
 /** The groups of tools (design §5): core is always on, the others by `--toolsets` at start; the order is always the same. */
 import { AppError } from '../errors.ts';
-import { describeSchema, generateTypes } from './development-tools.ts';
+import { describeSchema, generateTypes, seedDatabase } from './development-tools.ts';
 import { readLogs } from './log-tools.ts';
 import { diagnoseTarget, inspectRun, listTargets, listWorkflows } from './look-tools.ts';
 import { advisors, databaseStats, monitorConnections } from './monitoring-tools.ts';
@@ -24,7 +24,7 @@ export const toolsets: Readonly<Record<string, readonly Tool[]>> = {
     readLogs,
   ],
   monitoring: [monitorConnections, databaseStats, advisors],
-  development: [generateTypes, describeSchema],
+  development: [generateTypes, describeSchema, seedDatabase],
 };
 
 /** The tools of the named groups, core first; `all` names every group. Throws TOOLSET_UNKNOWN. */

@@ -36,7 +36,7 @@ export const run = command(
 );
 
 /** A walk that stops in a waiting state waits for a person or the next script. */
-function exitOfWalk(view: RunView): ExitCode {
+export function exitOfWalk(view: RunView): ExitCode {
   if (view.status === 'waiting' || view.status === 'held') return exitCodes.waitsForPerson;
   return view.status === 'cancelled' ? exitCodes.failed : exitOf(view);
 }

@@ -13,9 +13,9 @@ export type ParsedSql = {
 export const maxSqlLength = 100_000;
 
 /** Throws SQL_SYNTAX for what does not parse, holds a NUL, is too long or nested too deep. */
-export async function parseSql(text: string): Promise<ParsedSql> {
-  if (text.length > maxSqlLength)
-    throw syntax(`It has more than ${maxSqlLength} characters.`, 'Put large jobs into a file: seeds and migrations take one.');
+export async function parseSql(text: string, maxLength = maxSqlLength): Promise<ParsedSql> {
+  if (text.length > maxLength)
+    throw syntax(`It has more than ${maxLength} characters.`, 'Put large jobs into a file: seeds and migrations take one.');
   // For the parser a text ends at NUL, for others it goes on.
   if (text.includes('\0')) throw syntax('It holds a NUL character.');
   if (text.trim() === '') return { statements: [], texts: [] };
