@@ -2,6 +2,7 @@ import { backup } from './backup.ts';
 import { repairKeys } from './repair-keys.ts';
 import { restartService } from './restart-service.ts';
 import { restore } from './restore.ts';
+import { runSql } from './run-sql.ts';
 import { seedDatabase } from './seed-database.ts';
 import { setupSupabase } from './setup-supabase.ts';
 import type { WorkflowDefinition } from './workflow.ts';
@@ -14,6 +15,7 @@ export const workflows = {
   'seed-database': seedDatabase,
   backup,
   restore,
+  'run-sql': runSql,
 } as const satisfies Record<string, WorkflowDefinition>;
 
 export type WorkflowName = keyof typeof workflows;

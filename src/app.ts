@@ -143,12 +143,14 @@ const dueSoonMs = 10 * 60_000;
 /** The plain reads of the MCP door; what a diagnosis reads from outside is made known to the scrubber first. */
 export function readersOf(
   desk: Pick<Desk, 'engine' | 'catalog' | 'registry' | 'store' | 'vault' | 'rates' | 'home' | 'runAccess' | 'onChange'>,
-  { register, scrub }: Scrubber,
+  scrubber: Scrubber,
 ): Omit<McpApp, 'engine'> & Pick<App, 'registerFound'> {
+  const { register, scrub } = scrubber;
   const { engine, catalog, registry, store, vault, rates, home } = desk;
   const limiterFor = createLimiters({ turnstile: rates });
   const connection = async (name: string) => connectionOf(vault, await registry.dokploy(name));
   const outside = { registry, vault, connection, limiterFor, now: systemClock.now, register };
+  const reach = createSqlReach(outside);
   return {
     ...createRunFacts(desk),
     ...createDiagrams(desk),
@@ -189,11 +191,11 @@ export function readersOf(
       const { readTargetLogs } = await import('./log-reading.ts');
       return readTargetLogs({ ...outside, scrub, exports: home.exports }, question, signal);
     },
-    database: createDatabaseReads({
-      open: createSqlReach(outside).open,
-      scrub,
-      exports: home.exports,
-    }),
+    database: createDatabaseReads({ open: reach.open, scrub, exports: home.exports }),
+    async readBySql(question, signal) {
+      const { readBySql } = await import('./sql-reading.ts');
+      return readBySql({ ...outside, reach, scrubber, exports: home.exports }, question, signal);
+    },
   };
 }
 

@@ -19,6 +19,7 @@ import { applyDatabase, applyRoles, finishRestore, planRestore, proveRestore, sw
 import { generateSupabaseSecrets } from './secrets.ts';
 import { applySeed, planSeed } from './seed.ts';
 import { verifySmtp } from './smtp.ts';
+import { planStatement, runStatement } from './sql.ts';
 import { planChange, verifyInstance } from './supabase.ts';
 import { registerTarget } from './target.ts';
 import { awaitTargetHealth, proveLive } from './target-live.ts';
@@ -70,6 +71,8 @@ export const contracts = {
   'restore.prove@1': proveRestore,
   'restore.swapDatabase@1': swapDatabase,
   'restore.finish@1': finishRestore,
+  'sql.planStatement@1': planStatement,
+  'sql.runStatement@1': runStatement,
 } as const satisfies { [N in string]: Contract<N> };
 
 export type Contracts = typeof contracts;

@@ -9,6 +9,7 @@ import { createDnsHandlers } from './dns/effects.ts';
 import type { HealthDeps } from './dokploy/deploy-effects.ts';
 import { createDokployHandlers } from './dokploy/effects.ts';
 import type { EffectContext, Handler } from './handler.ts';
+import { createSqlHandlers } from './postgres/effects.ts';
 import { createSeedHandlers } from './postgres/seed-effects.ts';
 import { createSmtpHandlers } from './smtp/effects.ts';
 import { createSupabaseHandlers } from './supabase/effects.ts';
@@ -56,6 +57,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     ...createTargetLiveHandlers(deps),
     ...createChangeHandlers(deps),
     ...createBackupHandlers({ ...deps, backups: deps.backups ?? noBackups }),
+    ...createSqlHandlers(deps),
   } satisfies Checked;
   // Checked above; here the types are forgotten that differ by handler and that nobody outside may rely on.
   return handlers as unknown as Handlers;

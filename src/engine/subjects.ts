@@ -6,6 +6,8 @@ import { restore } from './plan.ts';
 import type { Crypto, RunRow } from './ports.ts';
 import type { RollbackPreview } from './rollback.ts';
 
+const maxNote = 1_000;
+
 export function advanceSubject(
   crypto: Crypto,
   definition: Definition,
@@ -16,13 +18,16 @@ export function advanceSubject(
   const context = contextOf(restore(definition.machine, run.snapshot));
   const planHash = typeof context['planHash'] === 'string' ? context['planHash'] : '';
   const plan = planHash === '' ? '' : ` Plan ${planHash.slice(0, 12)}.`;
+  // What of the plan belongs into the question itself: plain words of our own, made by the effect that planned.
+  const said = context['approvalNote'];
+  const note = typeof said === 'string' && said !== '' ? ` ${said.slice(0, maxNote)}` : '';
   return {
     kind: 'advance',
     event: event.type,
     payload,
     payloadHash: crypto.hash(payload),
     planHash,
-    statement: `${event.confirm ?? event.title}${plan}`,
+    statement: `${event.confirm ?? event.title}${note}${plan}`,
   };
 }
 

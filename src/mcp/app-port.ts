@@ -3,6 +3,7 @@ import type { Discovery } from '../discovery.ts';
 import type { Diagnosis } from '../doctor/diagnose.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { LogAnswer, LogQuestion } from '../log-reading.ts';
+import type { SqlAnswer, SqlQuestion } from '../sql-reading.ts';
 import type { RunFacts } from './connection.ts';
 
 /** What the MCP door needs of the house; src/app.ts fits it. */
@@ -26,6 +27,8 @@ export type McpApp = {
   diagram(of: { run: string } | { workflow: string }, format: DiagramFormat): Promise<string>;
   /** Called with a run id after a commit of this process, with nothing after one of another; returns how to stop. */
   onChange(listener: (runId: string | undefined) => void): () => void;
+  /** Rows of one reading statement; throws TARGET_UNKNOWN, SQL_WRITES, SQL_REFUSED, SQL_FAILED, SQL_TIMEOUT, SQL_NO_WAY and more. */
+  readBySql(question: SqlQuestion, signal?: AbortSignal): Promise<SqlAnswer>;
   /** The runs that a reference may mean, or those of these ids, with the targets they are about (known ones and `names`). */
   runFacts(reference: string | readonly string[], names?: readonly string[]): Promise<RunFacts[]>;
   /** Which known targets, and which of `names`, stand as a text somewhere in a value. */

@@ -44,9 +44,14 @@ export function isLocal(principal: string): boolean {
 }
 
 /** Throws READ_ONLY or DESTRUCTIVE_DENIED for a tool that this connection may not call at all. */
-export function requireAllowed({ role, denyDestructive }: Connection, tool: Omit<ToolDefinition, 'output'>): void {
+export function requireAllowed(
+  { role, denyDestructive }: Connection,
+  tool: Omit<ToolDefinition, 'output'>,
+  args: Readonly<Record<string, unknown>> = {},
+): void {
   const { readOnlyHint, destructiveHint } = tool.annotations;
-  if (!readOnlyHint && role === 'viewer')
+  const looks = readOnlyHint || (tool.looksUnless !== undefined && args[tool.looksUnless] !== true);
+  if (!looks && role === 'viewer')
     throw new AppError('READ_ONLY', {
       message: `This connection may only look, and ${tool.name} changes something.`,
       fix: 'Ask the person who runs Capstan for a connection that may change things.',

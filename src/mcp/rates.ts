@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts';
 import { type Bucket, type Rate, takeToken } from '../token-bucket.ts';
 import type { ToolDefinition } from './tool.ts';
 
-export type RateGuard = { take(principal: string, tool: Pick<ToolDefinition, 'name' | 'annotations'>): void };
+export type RateGuard = { take(principal: string, tool: Pick<ToolDefinition, 'name' | 'annotations' | 'looksUnless'>): void };
 
 /** What an agent in a hurry needs and a loop that went wild does not get. */
 export const defaultRates = { look: { perSecond: 50, burst: 500 }, change: { perSecond: 5, burst: 100 } } satisfies Record<string, Rate>;
@@ -15,8 +15,8 @@ const maxBuckets = 10_000;
 export function createRateGuard({ perMinute, now = Date.now }: { perMinute?: number; now?: () => number } = {}): RateGuard {
   const buckets = new Map<string, Bucket>();
   return {
-    take(principal, { name, annotations }) {
-      const usual = annotations.readOnlyHint ? defaultRates.look : defaultRates.change;
+    take(principal, { name, annotations, looksUnless }) {
+      const usual = annotations.readOnlyHint || looksUnless !== undefined ? defaultRates.look : defaultRates.change;
       const rate = perMinute === undefined ? usual : { perSecond: perMinute / 60, burst: perMinute };
       const key = `${principal} ${name}`;
       const { bucket, waitMs } = takeToken(buckets.get(key) ?? { tokens: rate.burst, at: now() }, rate, now());

@@ -146,7 +146,7 @@ async function callTool(
     deps.rates?.take(connection.caller.principal, tool.definition);
     const parsed = parseArguments(tool.definition, args);
     refuseSecrets(name, args, deps.guard.scrub);
-    requireAllowed(connection, tool.definition);
+    requireAllowed(connection, tool.definition, parsed);
     requireReferences(connection, args);
     if ('answer' in tool) return await answerOnWire(served, tool, args, ctx);
     const whole = await deps.app();

@@ -6,6 +6,7 @@ import { diagnoseTarget, inspectRun, listTargets, listWorkflows } from './look-t
 import { advisors, databaseStats, monitorConnections } from './monitoring-tools.ts';
 import { advanceRun, cancelRun, listRuns, rollbackRun, startWorkflow } from './run-tools.ts';
 import { inspectSchema } from './schema-tool.ts';
+import { executeSql } from './sql-tools.ts';
 import type { Tool } from './tool.ts';
 
 /** Group to tools, in the order in which they are listed. */
@@ -20,6 +21,7 @@ export const toolsets: Readonly<Record<string, readonly Tool[]>> = {
     listRuns,
     listTargets,
     diagnoseTarget,
+    executeSql,
     inspectSchema,
     readLogs,
   ],

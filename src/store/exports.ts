@@ -4,7 +4,7 @@
  * 2. A file that is there is never overwritten.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError } from '../errors.ts';
 
@@ -12,13 +12,53 @@ export type Exported = { path: string; bytes: number };
 
 /** Writes `<home>/exports/<stem>-<random>.<extension>`. Throws EXPORT_FAILED. */
 export function exportText(folder: string, stem: string, extension: string, text: string): Exported {
-  const path = join(folder, `${stem.replace(/[^\w.-]/g, '-').slice(0, 80)}-${randomBytes(4).toString('hex')}.${extension}`);
+  return writeNew(newPath(folder, stem, extension), text);
+}
+
+/** A new file of that name to write piece by piece; the caller closes or removes it. Throws EXPORT_FAILED. */
+export function openExport(
+  folder: string,
+  stem: string,
+  extension: string,
+): { path: string; write(text: string): void; bytes(): number; close(): void; remove(): void } {
+  const path = newPath(folder, stem, extension);
+  let bytes = 0;
+  let open = true;
+  const tried = <T>(act: () => T): T => {
+    try {
+      return act();
+    } catch (cause) {
+      throw failed(path, cause);
+    }
+  };
+  const file = tried(() => openSync(path, 'wx', 0o600));
+  const close = () => {
+    if (open) closeSync(file);
+    open = false;
+  };
+  return {
+    path,
+    write(text) {
+      const buffer = Buffer.from(text);
+      for (let at = 0; at < buffer.length; ) at += tried(() => writeSync(file, buffer, at));
+      bytes += buffer.length;
+    },
+    bytes: () => bytes,
+    close,
+    remove() {
+      close();
+      rmSync(path, { force: true });
+    },
+  };
+}
+
+function newPath(folder: string, stem: string, extension: string): string {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   } catch (cause) {
     throw failed(folder, cause);
   }
-  return writeNew(path, text);
+  return join(folder, `${stem.replace(/[^\w.-]/g, '-').slice(0, 80)}-${randomBytes(4).toString('hex')}.${extension}`);
 }
 
 /** Writes a new file where the owner says. Throws EXPORT_FAILED, also when it is there already. */

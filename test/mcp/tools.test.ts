@@ -32,6 +32,7 @@ test.each(eras)('a %s client gets the same static list within its budget, and no
     'list_runs',
     'list_targets',
     'diagnose_target',
+    'execute_sql',
     'inspect_schema',
     'read_logs',
   ]);

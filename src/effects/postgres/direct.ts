@@ -28,6 +28,7 @@ export type DirectOptions = {
 };
 
 const connectTimeoutMs = 10_000;
+const batchRows = 500;
 export const defaultMaxBytes = 64 * 1024 * 1024;
 
 /** Throws the codes of failure.ts. */
@@ -147,8 +148,32 @@ async function toSession(
     }
   }
 
+  async function* pages<Row>(
+    text: string,
+    values: readonly SqlValue[],
+    wanted: QueryOptions & { offset: number },
+  ): AsyncGenerator<SqlResult<Row>> {
+    const { offset, timeoutMs = options.timeoutMs, ...rest } = wanted;
+    const until = performance.now() + timeoutMs;
+    const left = () => ({ ...rest, timeoutMs: Math.max(1, Math.ceil(until - performance.now())) });
+    await query('begin read only', undefined, { ...rest, timeoutMs });
+    try {
+      await query(`declare capstan_page no scroll cursor for ${text}`, values, { ...rest, timeoutMs });
+      if (offset > 0) await query(`move forward ${Math.trunc(offset)} in capstan_page`, [], { ...rest, timeoutMs });
+      for (;;) {
+        const batch = await query<Row>(`fetch forward ${batchRows} from capstan_page`, [], left());
+        if (batch.rows.length === 0) return;
+        yield batch;
+        if (batch.rows.length < batchRows) return;
+      }
+    } finally {
+      await client.query('rollback').catch(() => undefined); // a broken connection has no transaction left
+    }
+  }
+
   return {
     rung: options.rung,
+    pages,
     role: hello.role,
     superuser: hello.superuser,
     serverMajor: hello.major,

@@ -57,5 +57,14 @@ export type SqlSession = {
    * Throws SQL_FAILED (SQLSTATE in `details.sqlState`), SQL_TIMEOUT, SQL_RESULT_TOO_LARGE, SQL_CONNECTION_LOST (applied unknown unless the session is read only) and ABORTED.
    */
   query<Row = Record<string, unknown>>(text: string, values?: readonly SqlValue[], options?: QueryOptions): Promise<SqlResult<Row>>;
+  /**
+   * Rows of one reading statement in batches of one snapshot, in a READ ONLY transaction; ends it when the loop is left. `timeoutMs` holds for
+   * all batches together. Only where the rung keeps a session. Throws like `query`.
+   */
+  pages?<Row = Record<string, unknown>>(
+    text: string,
+    values: readonly SqlValue[],
+    options: QueryOptions & { offset: number },
+  ): AsyncGenerator<SqlResult<Row>>;
   close(): Promise<void>;
 };
