@@ -23,8 +23,11 @@ export type SandboxProcess = z.infer<typeof readySchema> & {
 };
 
 /** Starts `capstan sandbox` as its own process and waits until it answers. Throws what the sandbox says when it cannot start. */
-export async function startSandboxProcess(main: string, dataDir: string): Promise<SandboxProcess> {
-  const child = spawn(process.execPath, [main, 'sandbox', '--json', '--data-dir', dataDir], { stdio: ['ignore', 'pipe', 'pipe'] });
+export async function startSandboxProcess(main: string, dataDir: string, instances: readonly string[] = []): Promise<SandboxProcess> {
+  const placed = instances.flatMap((name) => ['--instance', name]);
+  const child = spawn(process.execPath, [main, 'sandbox', '--json', '--data-dir', dataDir, ...placed], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let complaints = '';
   child.stderr.on('data', (chunk: Buffer) => {
     complaints = (complaints + chunk.toString()).slice(-4_000);

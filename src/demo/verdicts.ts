@@ -36,10 +36,10 @@ function markOf(entry: Entry): string {
   return key === undefined ? `${entry.procedure} ${object} ${entry.sha256}` : `${entry.procedure} ${key}`;
 }
 
-/** Capstan writes its effect key into descriptions: `capstan <run>:<entry>:<invoke>`. */
+/** Capstan writes its effect key into descriptions: `capstan <run>:<entry>:<invoke>`, with `undo:` before it when it takes back. */
 function operationKey(entry: Entry): string | undefined {
   const description = z.object({ description: z.string() }).safeParse(entry.body).data?.description;
-  return description === undefined ? undefined : /[0-9a-f-]{36}:\d+:\w+/.exec(description)?.[0];
+  return description === undefined ? undefined : /(undo:)?[0-9a-f-]{36}:\d+:\w+/.exec(description)?.[0];
 }
 
 /** Objects that a run made and that were never removed again, by the journal alone. */

@@ -22,6 +22,12 @@ test('one write per key is no double, the same key again is one', () => {
   expect(countAppliedTwice([...journal, keyed('job.deploy', 9, { composeId: 'c' }, 'other body')])).toBe(1);
 });
 
+test('a deployment and the one that takes it back are two', () => {
+  const back = entry('job.deploy', { identity: { composeId: 'c' }, body: { description: `capstan undo:${run}:9:it` } });
+  expect(countAppliedTwice([keyed('job.deploy', 9, { composeId: 'c' }), back])).toBe(0);
+  expect(countAppliedTwice([back, back])).toBe(1);
+});
+
 test('a write without key is the same when object and body are', () => {
   const save = entry('compose.saveEnvironment', { identity: { composeId: 'c' }, sha256: 'a' });
   expect(countAppliedTwice([save, { ...save, sha256: 'b' }])).toBe(0);

@@ -1,4 +1,5 @@
 /** Named points at which a process ends by its own SIGKILL, reached through a wrapped store: no hook in the product. */
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import type { Change, Store } from '../../src/engine/ports.ts';
 
 export const killPoints = [
@@ -39,4 +40,33 @@ export function dieAt(point: string | undefined, invokeId: string | undefined): 
       return ours;
     },
   });
+}
+
+/**
+ * A wrapper that dies once at each effect's launch (nothing went out yet) and once with its answer in hand (all took place, nobody
+ * knows), undos included. `marks` is the file by which the next process knows what was died at: a line per key and moment.
+ */
+export function dieOnceEach(marks: string): (store: Store) => Store {
+  const dieAtFirst = (key: string, moment: 'launch' | 'answer') => {
+    const mark = `${key}@${moment}`;
+    if (deathsIn(marks).includes(mark)) return;
+    appendFileSync(marks, `${mark}\n`);
+    process.kill(process.pid, 'SIGKILL');
+  };
+  return (store) => ({
+    ...store,
+    commit(change) {
+      if (change.close) dieAtFirst(change.close.key, 'answer');
+      return store.commit(change);
+    },
+    async launch(key, token, at, options) {
+      const ours = await store.launch(key, token, at, options);
+      if (ours) dieAtFirst(key, 'launch');
+      return ours;
+    },
+  });
+}
+
+export function deathsIn(marks: string): string[] {
+  return existsSync(marks) ? readFileSync(marks, 'utf8').trim().split('\n') : [];
 }

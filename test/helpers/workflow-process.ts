@@ -10,7 +10,7 @@ import { AppError } from '../../src/errors.ts';
 import { openHouse } from '../../src/house.ts';
 import { createLog } from '../../src/log.ts';
 import { createScrubber } from '../../src/scrub.ts';
-import { dieAt } from './kill-points.ts';
+import { dieAt, dieOnceEach } from './kill-points.ts';
 
 export type WorkflowTask = {
   home: string;
@@ -26,8 +26,11 @@ export type WorkflowTask = {
   back?: { from: string; to: string };
   /** How long an effect in doubt is asked about; default: as its contract says. */
   deadlineMs?: number;
+  /** Dies at this point of this effect. */
   point?: string;
   effect?: string;
+  /** Dies once at each effect, by this file of marks. */
+  marks?: string;
 };
 
 export type WorkflowEnd = {
@@ -52,7 +55,7 @@ const task = JSON.parse(process.env['CAPSTAN_TEST_TASK'] ?? '{}') as WorkflowTas
 const quickContracts: Record<string, ContractLike> = Object.fromEntries(
   Object.entries(contracts).map(([name, contract]: [string, ContractLike]) => [
     name,
-    contract.settleMs === undefined ? contract : { ...contract, settleMs, ...(task.deadlineMs ? { deadlineMs: task.deadlineMs } : {}) },
+    contract.readOnly || contract.local ? contract : { ...contract, settleMs, ...(task.deadlineMs ? { deadlineMs: task.deadlineMs } : {}) },
   ]),
 );
 
@@ -63,7 +66,7 @@ const desk = await openHouse({
   log: createLog({ level: process.env['CAPSTAN_TEST_LOG'] ?? 'silent', scrubber }),
   scrubber,
   patience: { healthTimeoutMs: 30_000 },
-  wrapStore: dieAt(task.point, task.effect),
+  wrapStore: task.marks === undefined ? dieAt(task.point, task.effect) : dieOnceEach(task.marks),
 });
 const { engine, store } = desk;
 desk.worker.start();
@@ -85,10 +88,11 @@ async function lead(): Promise<RunView> {
   for (let steps = 0; steps < 40; steps++) {
     const view = await engine.waitFor(runId, { waitMs: 90_000 });
     const wentBack = (await engine.timeline(runId, { after: 0, limit: 500 })).some((event) => event.type === 'capstan.rolled_back');
-    if (view.status !== 'waiting' || (task.back ? wentBack : view.state === task.until)) return view;
     const { back, answers } = task;
     const answer = answers[view.state];
-    if (back && view.state === back.from) await approved(() => engine.rollback({ run: runId, to: back.to }, me));
+    const turns = back !== undefined && !wentBack && view.state === back.from;
+    if (!turns && (view.status !== 'waiting' || wentBack || view.state === task.until)) return view;
+    if (turns) await approved(() => engine.rollback({ run: runId, to: back.to }, me));
     else if (answer && !view.error) await approved(() => engine.advance({ run: runId, event: answer[0], payload: answer[1] ?? {} }, me));
     else return view;
   }

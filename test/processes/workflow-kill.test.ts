@@ -1,0 +1,85 @@
+/**
+ * Every workflow on a running instance, one path each: the process dies at the launch and at the answer of every effect and undo,
+ * and the next one goes on. Judged by the sandbox's journal and by what stands there. The wizard has a suite of its own.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type SandboxProcess, startSandboxProcess } from '../../src/demo/sandbox-process.ts';
+import { countAppliedTwice } from '../../src/demo/verdicts.ts';
+import { createChildren } from '../helpers/children.ts';
+import { createKiller, type Walk } from '../helpers/killed-workflow.ts';
+import { mainFile } from '../helpers/mcp-clients.ts';
+import { withRegistry } from '../helpers/registered.ts';
+import { type Scenario, scenarios } from './scenarios.ts';
+
+const children = createChildren();
+const { throughDeaths } = createKiller(children, () => sandbox.journal());
+let folder: string;
+let sandbox: SandboxProcess;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'capstan-workflow-kills-'));
+  const instances = [...new Set(Object.values(scenarios).map(({ instance }) => instance))];
+  sandbox = await startSandboxProcess(mainFile, join(folder, 'sandbox'), instances);
+}, 120_000);
+afterEach(() => children.endAll());
+afterAll(async () => {
+  await sandbox.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+type Compose = { composeId: string; appName: string; environmentId: string; env: string; composeFile: string };
+
+async function serviceOf(instance: string): Promise<Compose> {
+  const headers = { 'x-api-key': sandbox.apiKey };
+  const state = (await (await fetch(`${sandbox.url}/__sandbox/state`, { headers })).json()) as { composes: Compose[] }; // leftovers() of the sandbox
+  const { composeId = '' } = state.composes.find((row) => row.appName.startsWith(`${instance}-supabase-`)) ?? {};
+  return (await (await fetch(`${sandbox.url}/api/compose.one?composeId=${composeId}`, { headers })).json()) as Compose; // as a Dokploy answers
+}
+
+/** What a person could see changed there: texts, routes. */
+async function standingOf(instance: string) {
+  const { env, composeFile, ...rest } = (await serviceOf(instance)) as Compose & { domains?: { host: string; https: boolean }[] };
+  return { env, composeFile, domains: (rest.domains ?? []).map(({ host, https }) => `${https ? 'https' : 'http'}://${host}`).sort() };
+}
+
+async function walkOf(workflow: string, { instance, input, answers, until, back }: Scenario): Promise<Walk> {
+  const home = join(folder, workflow);
+  const { url, apiKey, resolve, templateBaseUrl, caFile } = sandbox;
+  const { composeId, appName, environmentId } = await serviceOf(instance);
+  await withRegistry(home, async ({ registry, vault }) => {
+    const key = vault.stageSecret('dokploy:home', 'key', apiKey);
+    const options = { ca: readFileSync(caFile, 'utf8'), resolve, templateBaseUrl };
+    await registry.addDokploy({ name: 'home', url, keySecret: `secret:${key.id}`, options }, [key]);
+    const record = {
+      url: `https://${instance}.supabase.test`,
+      dokploy: { name: 'home', projectId: '', environmentId, composeId, appName },
+      secrets: {},
+      facts: {},
+    };
+    await registry.addTarget({ name: instance, kind: 'dokploy', tags: [], record }, []);
+  });
+  return { home, workflow, name: workflow, input: { target: instance, ...input }, answers, until, ...(back ? { back } : {}) };
+}
+
+test.each(Object.entries(scenarios))(
+  '%s, killed at the launch and the answer of every effect, ends as it would have, with nothing done twice',
+  async (workflow, scenario) => {
+    const before = await standingOf(scenario.instance);
+    const end = await throughDeaths(await walkOf(workflow, scenario));
+    const goal = scenario.back ? scenario.back.to : scenario.until;
+    expect({ state: end.state, error: end.error, open: end.open }).toEqual({ state: goal, error: undefined, open: 0 });
+    expect(end.seqs).toEqual(end.seqs.map((_, index) => index + 1));
+    const died = new Set(end.deaths.map((mark) => mark.replace(/@.*$/, '').replace(/^(undo:)?.*:/, '$1')));
+    expect([...died].sort(), 'a death at every effect').toEqual(
+      [...new Set([...end.begun, ...end.undone.map((id) => `undo:${id}`)])].sort(),
+    );
+    expect(countAppliedTwice(await sandbox.journal())).toBe(0);
+    if (scenario.back) {
+      expect(end.undone.length).toBeGreaterThan(0);
+      expect(await standingOf(scenario.instance)).toEqual(before);
+    } else if (scenario.changes) expect(await standingOf(scenario.instance)).not.toEqual(before);
+  },
+  240_000,
+);
