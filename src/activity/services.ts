@@ -33,20 +33,21 @@ const byProgram: readonly (readonly [RegExp, Service])[] = [
   [/^capstan/, 'capstan'],
 ];
 
-const byRole: Readonly<Record<string, Service>> = {
-  authenticator: 'rest',
-  supabase_auth_admin: 'auth',
-  supabase_storage_admin: 'storage',
-  supabase_realtime_admin: 'realtime',
-  supabase_functions_admin: 'functions',
-  supabase_replication_admin: 'replication',
-  dashboard_user: 'studio',
-  pgbouncer: 'supavisor',
-};
+/** A map, not an object: a role may be named `constructor`. */
+const byRole: ReadonlyMap<string, Service> = new Map([
+  ['authenticator', 'rest'],
+  ['supabase_auth_admin', 'auth'],
+  ['supabase_storage_admin', 'storage'],
+  ['supabase_realtime_admin', 'realtime'],
+  ['supabase_functions_admin', 'functions'],
+  ['supabase_replication_admin', 'replication'],
+  ['dashboard_user', 'studio'],
+  ['pgbouncer', 'supavisor'],
+]);
 
 /** The role decides before the program where it belongs to one service; supabase_admin is shared by several. */
 export function serviceOf({ role, program, database }: Holder): Service {
-  const known = role === null ? undefined : byRole[role];
+  const known = role === null ? undefined : byRole.get(role);
   if (known !== undefined) return known;
   const named = byProgram.find(([pattern]) => pattern.test(program))?.[1];
   if (named !== undefined) return named;
