@@ -10,6 +10,7 @@ import type {
   writeConfiguration,
 } from './effects/change.ts';
 import type { awaitHealth } from './effects/dokploy.ts';
+import type { listSnapshots } from './effects/restore-config.ts';
 import type { Warning } from './effects/shapes.ts';
 import { need, type RunError } from './run-context.ts';
 
@@ -32,6 +33,8 @@ export type ChangeContext = {
   service: Out<typeof takeSnapshot> | null;
   before: Out<typeof proveTarget> | null;
   wasGreen: boolean;
+  /** Of restore-config: what may be chosen. */
+  snapshots: Out<typeof listSnapshots>['snapshots'] | null;
   plan: ChangePlan | null;
   /** What an approval is bound to (A1). */
   planHash: string | null;
@@ -54,6 +57,7 @@ export function beginChange(target: string, request: Record<string, unknown>): C
     service: null,
     before: null,
     wasGreen: false,
+    snapshots: null,
     plan: null,
     planHash: null,
     written: null,

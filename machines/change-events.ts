@@ -1,11 +1,19 @@
 import { z } from 'zod';
-import { noPayload } from './effects/meta.ts';
+import { noPayload, secretReference } from './effects/meta.ts';
+import { snapshotChoice } from './effects/restore-config.ts';
+import { editFields, variableName } from './effects/update-env.ts';
 
 export const changeRetryPayload = z.strictObject({
   redeploy: z.boolean().optional().describe('Queue the deployment again instead of only looking again. Default: false'),
 });
 
+export const editPayload = z.strictObject(editFields);
+export const setSecretPayload = z.strictObject({ variable: variableName, value: secretReference });
+
 export type ChangeEvent =
+  | ({ type: 'edit' } & z.infer<typeof editPayload>)
+  | ({ type: 'setSecret' } & z.infer<typeof setSecretPayload>)
+  | ({ type: 'choose' } & z.infer<typeof snapshotChoice>)
   | { type: 'approve' }
   | { type: 'lookAgain' }
   | ({ type: 'retry' } & z.infer<typeof changeRetryPayload>)
@@ -26,4 +34,15 @@ export const changeEvents = {
     payload: noPayload,
     confirm: 'Keep the changed configuration although the live checks of this instance did not pass.',
   },
+} as const;
+
+/** Of update-env: what shall change. */
+export const editEvents = {
+  edit: { title: 'Set and unset variables, or turn http into https', payload: editPayload },
+  setSecret: { title: 'Set a variable that holds a secret', payload: setSecretPayload, secret: ['value'] },
+} as const;
+
+/** Of restore-config: which snapshot. */
+export const choiceEvents = {
+  choose: { title: 'Choose the configuration that shall return', payload: snapshotChoice },
 } as const;

@@ -13,7 +13,8 @@ import { need, toRunError } from './run-context.ts';
 
 const failure = (failedAt: ChangeStep, error: unknown) => ({ failedAt, error: toRunError(error) });
 
-const fromStart = { service: null, before: null, wasGreen: false, plan: null, planHash: null, failedAt: null };
+/** A look anew forgets what the last one found. */
+export const fromStart = { service: null, before: null, wasGreen: false, plan: null, planHash: null, failedAt: null };
 
 const proofFailed = ({ after }: Pick<ChangeContext, 'after'>) => ({
   code: 'CHANGE_NOT_PROVEN',

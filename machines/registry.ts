@@ -2,9 +2,11 @@ import { backup } from './backup.ts';
 import { repairKeys } from './repair-keys.ts';
 import { restartService } from './restart-service.ts';
 import { restore } from './restore.ts';
+import { restoreConfig } from './restore-config.ts';
 import { runSql } from './run-sql.ts';
 import { seedDatabase } from './seed-database.ts';
 import { setupSupabase } from './setup-supabase.ts';
+import { updateEnv } from './update-env.ts';
 import type { WorkflowDefinition } from './workflow.ts';
 
 /** Every workflow of the house, by name; each is defined beside its machine. */
@@ -13,6 +15,8 @@ export const workflows = {
   'restart-service': restartService,
   'repair-keys': repairKeys,
   'seed-database': seedDatabase,
+  'update-env': updateEnv,
+  'restore-config': restoreConfig,
   backup,
   restore,
   'run-sql': runSql,

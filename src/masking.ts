@@ -1,11 +1,10 @@
 /** What may be shown of an environment value. Pure. */
+import { isSecretVariable as isSecretName } from '../machines/effects/secret-names.ts';
 import { envVariables, parseEnv } from './env-text.ts';
-
-const secretName = /(PASSWORD|PASS$|SECRET|TOKEN|_KEY$|KEY_BASE|ANON_KEY|PRIVATE|ACCESS_KEY|CREDENTIAL|JWT_KEYS|JWKS)/;
 
 /** True for a name whose value is never shown. */
 export function isSecretVariable(name: string): boolean {
-  return secretName.test(name);
+  return isSecretName(name);
 }
 
 /** The value cut to 120 printable characters, or only its length when the name or the value itself looks secret. */

@@ -16,6 +16,7 @@ import {
 import { planRepair } from './repair-keys.ts';
 import { planRestart, restartContainers } from './restart.ts';
 import { applyDatabase, applyRoles, finishRestore, planRestore, proveRestore, swapDatabase } from './restore.ts';
+import { listSnapshots, planConfigReturn } from './restore-config.ts';
 import { generateSupabaseSecrets } from './secrets.ts';
 import { applySeed, planSeed } from './seed.ts';
 import { verifySmtp } from './smtp.ts';
@@ -25,6 +26,7 @@ import { registerTarget } from './target.ts';
 import { awaitTargetHealth, proveLive } from './target-live.ts';
 import { fetchTemplate } from './template.ts';
 import { awaitCertificate } from './tls.ts';
+import { planUpdate } from './update-env.ts';
 
 /** Every effect that a workflow may ask for, by its contract's name. */
 export const contracts = {
@@ -54,6 +56,9 @@ export const contracts = {
   'target.takeSnapshot@1': takeSnapshot,
   'target.prove@1': proveTarget,
   'repairKeys.planChange@1': planRepair,
+  'updateEnv.planChange@1': planUpdate,
+  'target.listSnapshots@1': listSnapshots,
+  'restoreConfig.planChange@1': planConfigReturn,
   'dokploy.writeConfiguration@1': writeConfiguration,
   'dokploy.redeploy@1': redeploy,
   'dokploy.returnConfiguration@1': returnConfiguration,

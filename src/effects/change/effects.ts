@@ -2,8 +2,10 @@
 import { noteChange } from './note-effects.ts';
 import { type ProveDeps, proveTarget } from './prove-effects.ts';
 import { planRepair } from './repair-keys.ts';
+import { listSnapshots, planConfigReturn } from './restore-config.ts';
 import { storeJwtSecret } from './secret-effects.ts';
 import { takeSnapshot } from './snapshot.ts';
+import { planUpdate } from './update-env.ts';
 import { type ChangeDeps, redeploy, returnConfiguration, writeConfiguration } from './write-effects.ts';
 
 export function createChangeHandlers(deps: ChangeDeps & ProveDeps) {
@@ -11,6 +13,9 @@ export function createChangeHandlers(deps: ChangeDeps & ProveDeps) {
     'target.takeSnapshot@1': takeSnapshot(deps),
     'target.prove@1': proveTarget(deps),
     'repairKeys.planChange@1': planRepair(),
+    'updateEnv.planChange@1': planUpdate(),
+    'target.listSnapshots@1': listSnapshots(),
+    'restoreConfig.planChange@1': planConfigReturn(),
     'dokploy.writeConfiguration@1': writeConfiguration(deps),
     'dokploy.redeploy@1': redeploy(deps),
     'dokploy.returnConfiguration@1': returnConfiguration(deps),

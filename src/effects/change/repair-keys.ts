@@ -14,12 +14,13 @@ import { signingKeysWith, verifyingKeysWith } from './key-sets.ts';
 import { planChange } from './plan.ts';
 import { liveOf } from './prove-effects.ts';
 import { decideRepair, type Repair, sayRepair } from './repair-decision.ts';
-import { readSnapshot, type SnapshotDocument } from './snapshot.ts';
+import { assertReadable, readSnapshot, type SnapshotDocument } from './snapshot.ts';
 
 export function planRepair() {
   return defineHandler(contract, {
     async run(ctx, input) {
       const snapshot = await readSnapshot(ctx, input.snapshot);
+      assertReadable(snapshot);
       const { reach } = await ctx.dokploy(input.dokploy);
       const { url: _, ...live } = await liveOf(ctx, { env: snapshot.env, routes: snapshot.routes, reach });
       const { findings } = diagnose(factsOf(snapshot, snapshot.env, live), { now: ctx.now(), hmac: hmacSha256 });

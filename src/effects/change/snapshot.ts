@@ -114,3 +114,12 @@ export function sameConfiguration(one: SnapshotDocument, other: SnapshotDocument
   const core = ({ composeId, env, compose, mounts, routes }: SnapshotDocument) => JSON.stringify([composeId, env, compose, mounts, routes]);
   return core(one) === core(other);
 }
+
+/** Throws ENVIRONMENT_UNREADABLE for a text with control characters: editing it would be guessing. */
+export function assertReadable({ env, name }: SnapshotDocument): void {
+  if (!/[^\P{Cc}\t\r\n]/u.test(env)) return;
+  throw new AppError('ENVIRONMENT_UNREADABLE', {
+    message: `The environment of "${name}" holds control characters and is no text that can be edited.`,
+    fix: 'Put an earlier one back with restore-config, or repair it in Dokploy.',
+  });
+}
