@@ -10,6 +10,7 @@ import { packageFile } from '../../package-root.ts';
 import type { Pages } from '../../web/pages.ts';
 import { usage, valuesOf } from '../arguments.ts';
 import { workflowsFlag } from '../command.ts';
+import { firstDokployOf, registerFirst } from '../first-dokploy.ts';
 import { leave } from '../leave.ts';
 import { defaultPort, type HttpFlags, type HttpPlan, planHttp, startHttp } from '../serve-http.ts';
 import { scrubber, surroundings, useWorkflowFolders } from '../surroundings.ts';
@@ -29,6 +30,8 @@ export const serve = defineCommand({
     'read-only': { type: 'boolean', description: 'Refuse every tool that changes something' },
     'deny-destructive': { type: 'boolean', description: "Refuse what needs a person's yes" },
     rate: { type: 'string', valueHint: 'N', description: 'Calls a minute per principal and tool. Default 3000 to look, 300 to change' },
+    dokploy: { type: 'string', valueHint: 'URL', description: 'Register this Dokploy as main when none is registered yet' },
+    'dokploy-key': { type: 'string', valueHint: 'env:NAME|file:PATH', description: 'Its API key by reference' },
     http: { type: 'boolean', description: 'Speak MCP over HTTP at /mcp instead' },
     host: { type: 'string', description: 'With --http: address to listen on. Default 127.0.0.1; another needs tokens' },
     port: { type: 'string', description: `With --http: port. Default ${defaultPort}; 0 takes a free one` },
@@ -49,6 +52,7 @@ export const serve = defineCommand({
     const secretFolders = valuesOf(rawArgs, 'secrets-from');
     const limits = { ...limitsOf(args), ...(secretFolders.length > 0 ? { secretFolders } : {}) };
     const plan = httpPlanOf(args, valuesOf(rawArgs, 'allow-host'), secretFolders);
+    const first = firstDokployOf(args);
     const { createRateGuard } = await import('../../mcp/rates.ts');
     const perMinute = args.rate === undefined ? {} : { perMinute: whole('capstan serve', 'rate', args.rate, 1_000_000) };
     let opened: Promise<App> | undefined;
@@ -56,6 +60,7 @@ export const serve = defineCommand({
       const { openApp } = await import('../../app.ts');
       const app = await openApp(await surroundings(false));
       await app.operations.carry();
+      if (first) await registerFirst(app, first);
       app.worker.start();
       return app;
     };

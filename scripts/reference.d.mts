@@ -1,0 +1,5 @@
+export function referenceOf(parts: {
+  toolsets: Readonly<Record<string, readonly { definition: unknown }[]>>;
+  workflows: readonly unknown[];
+  toJsonSchema: (schema: never) => unknown;
+}): string;
