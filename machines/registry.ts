@@ -1,4 +1,7 @@
 import { backup } from './backup.ts';
+import { manageDomain } from './manage-domain.ts';
+import { rebuild } from './rebuild.ts';
+import { removeInstance } from './remove-instance.ts';
 import { repairKeys } from './repair-keys.ts';
 import { restartService } from './restart-service.ts';
 import { restore } from './restore.ts';
@@ -20,6 +23,9 @@ export const workflows = {
   backup,
   restore,
   'run-sql': runSql,
+  rebuild,
+  'manage-domain': manageDomain,
+  'remove-instance': removeInstance,
 } as const satisfies Record<string, WorkflowDefinition>;
 
 export type WorkflowName = keyof typeof workflows;

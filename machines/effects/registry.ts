@@ -13,6 +13,9 @@ import {
   importTemplate,
   saveEnvironment,
 } from './dokploy.ts';
+import { planDomain, recheckDomain } from './manage-domain.ts';
+import { planRebuild } from './rebuild.ts';
+import { forgetTarget, planRemoval, removeEmptyProject, removeService } from './remove.ts';
 import { planRepair } from './repair-keys.ts';
 import { planRestart, restartContainers } from './restart.ts';
 import { applyDatabase, applyRoles, finishRestore, planRestore, proveRestore, swapDatabase } from './restore.ts';
@@ -59,6 +62,9 @@ export const contracts = {
   'updateEnv.planChange@1': planUpdate,
   'target.listSnapshots@1': listSnapshots,
   'restoreConfig.planChange@1': planConfigReturn,
+  'rebuild.planChange@1': planRebuild,
+  'manageDomain.planChange@1': planDomain,
+  'manageDomain.recheck@1': recheckDomain,
   'dokploy.writeConfiguration@1': writeConfiguration,
   'dokploy.redeploy@1': redeploy,
   'dokploy.returnConfiguration@1': returnConfiguration,
@@ -78,6 +84,10 @@ export const contracts = {
   'restore.finish@1': finishRestore,
   'sql.planStatement@1': planStatement,
   'sql.runStatement@1': runStatement,
+  'removal.planChange@1': planRemoval,
+  'dokploy.removeService@1': removeService,
+  'dokploy.removeEmptyProject@1': removeEmptyProject,
+  'target.forget@1': forgetTarget,
 } as const satisfies { [N in string]: Contract<N> };
 
 export type Contracts = typeof contracts;

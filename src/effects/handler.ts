@@ -89,6 +89,8 @@ export type EffectContext = {
   snapshots(target: string): Promise<SnapshotEntry[]>;
   /** Stages a target row, written in the commit of the outcome, or of the undo. */
   saveTarget(target: TargetRecord): void;
+  /** Stages that a target leaves the list, in the commit of the outcome; local effects only. */
+  forgetTarget(name: string): void;
 };
 
 export type Probe<O> =

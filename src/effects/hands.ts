@@ -8,6 +8,7 @@ type Writes = {
   artifacts: Artifact[];
   targets: { name: string; kind: string; tags: string[]; record: unknown }[];
   backups: StagedBackup[];
+  forgotten: string[];
 };
 
 export type HandsDeps = {
@@ -59,7 +60,7 @@ export function createHands(deps: HandsDeps) {
     },
     bind(contract: string, site: Site): { handler: Bound; staged: () => Writes } {
       const { prepare, run, probe, undo, mayUndo } = handlerOf(contract);
-      const writes: Writes = { secrets: [], artifacts: [], targets: [], backups: [] };
+      const writes: Writes = { secrets: [], artifacts: [], targets: [], backups: [], forgotten: [] };
       const ctx = contextOf(deps, site, writes);
       return {
         staged: () => writes,
@@ -108,6 +109,7 @@ function contextOf(deps: HandsDeps, site: Site, writes: Writes): EffectContext {
     target: deps.target,
     saveBackup: (staged) => void writes.backups.push(staged),
     snapshots: deps.snapshots,
+    forgetTarget: (name) => void writes.forgotten.push(name),
     saveTarget(target: TargetRecord) {
       const { name, kind, tags, ...record } = target;
       writes.targets.push({ name, kind, tags, record });

@@ -192,7 +192,14 @@ export type BackupKeyRow = { keyId: string; version: number; secret: string };
 export type StagedBackup = { put: BackupRow } | { forget: string } | { verified: string; at: number } | { key: BackupKeyRow };
 
 /** Writes to our own store that belong to the commit of an outcome (E2 local, S3). */
-export type LocalWrites = { secrets: StagedSecret[]; artifacts: StagedArtifact[]; targets: StagedTarget[]; backups?: StagedBackup[] };
+export type LocalWrites = {
+  secrets: StagedSecret[];
+  artifacts: StagedArtifact[];
+  targets: StagedTarget[];
+  backups?: StagedBackup[];
+  /** Names of targets that leave the list. */
+  forgotten?: string[];
+};
 
 export type NewEffect = Pick<EffectRow, 'key' | 'kind' | 'undoOf' | 'entrySeq' | 'invokeId' | 'contract' | 'input'> & {
   /** Names that exclude other runs; all of a run's open ones are taken together, before the first is claimed (E10). */

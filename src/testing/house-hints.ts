@@ -12,6 +12,8 @@ export const houseHints: Hints = {
     'updateEnv.planChange@1': plan,
     'restoreConfig.planChange@1': plan,
     'target.listSnapshots@1': { snapshots: [] },
+    'rebuild.planChange@1': plan,
+    'manageDomain.planChange@1': plan,
     'dokploy.writeConfiguration@1': { written: [] },
     'dokploy.redeploy@1': { status: 'done', recreated: null },
     'target.noteChange@1': { secrets: [] },

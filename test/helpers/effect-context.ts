@@ -58,6 +58,7 @@ export function createBench(connection: DokployConnection): Bench {
           .reverse()
           .map((reference, at) => ({ reference, at })),
       saveTarget: (target) => void bench.targets.push(target),
+      forgetTarget: (name) => void bench.targets.splice(0, bench.targets.length, ...bench.targets.filter((each) => each.name !== name)),
     };
   }
   return bench;

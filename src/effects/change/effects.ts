@@ -1,6 +1,9 @@
 /** The handlers of every contract that changes a running instance, by name. */
+
+import { planDomain, recheckDomain } from './manage-domain.ts';
 import { noteChange } from './note-effects.ts';
 import { type ProveDeps, proveTarget } from './prove-effects.ts';
+import { planRebuild } from './rebuild.ts';
 import { planRepair } from './repair-keys.ts';
 import { listSnapshots, planConfigReturn } from './restore-config.ts';
 import { storeJwtSecret } from './secret-effects.ts';
@@ -16,6 +19,9 @@ export function createChangeHandlers(deps: ChangeDeps & ProveDeps) {
     'updateEnv.planChange@1': planUpdate(),
     'target.listSnapshots@1': listSnapshots(),
     'restoreConfig.planChange@1': planConfigReturn(),
+    'rebuild.planChange@1': planRebuild(deps),
+    'manageDomain.planChange@1': planDomain(deps),
+    'manageDomain.recheck@1': recheckDomain(deps),
     'dokploy.writeConfiguration@1': writeConfiguration(deps),
     'dokploy.redeploy@1': redeploy(deps),
     'dokploy.returnConfiguration@1': returnConfiguration(deps),

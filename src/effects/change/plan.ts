@@ -20,6 +20,8 @@ export type Wanted = {
   routes?: PlannedRoute[];
   /** Deploy although no text differs: what is stored was never deployed. */
   deploy?: boolean;
+  /** Containers that are made anew, where the texts do not say it. */
+  recreated?: string[];
   /** Reference of the secret that the database shall keep. */
   jwtSecret?: string;
   note?: Partial<ChangeDocument['note']>;
@@ -40,7 +42,7 @@ export async function planChange(ctx: EffectContext, snapshot: SnapshotDocument,
     JSON.stringify(before.routes) === JSON.stringify(deployed.routes) ? null : { before: before.routes, after: deployed.routes };
   const texts = before.env !== deployed.env || before.compose !== deployed.compose || routes !== null || files.length > 0;
   const kind = kindOf(texts || wanted.deploy === true, wanted.jwtSecret !== undefined);
-  const recreated = texts ? recreatedServices(before, deployed) : null;
+  const recreated = wanted.recreated ?? (texts ? recreatedServices(before, deployed) : null);
   const writes = writesOf(name, { before, deployed, files, routes, kind });
   const reference = await storeChange(ctx, {
     version: 1,

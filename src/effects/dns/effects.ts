@@ -8,7 +8,7 @@ import { checkDomain as contract } from '../../../machines/effects/dns.ts';
 import type { Warning } from '../../../machines/effects/shapes.ts';
 import { AppError } from '../../errors.ts';
 import { type DokployDeps, openDokploy } from '../dokploy/session.ts';
-import { defineHandler } from '../handler.ts';
+import { defineHandler, type EffectContext } from '../handler.ts';
 import { isLocalHost } from '../supabase/plan-setup.ts';
 import type { DomainCheck } from './domain.ts';
 
@@ -19,21 +19,27 @@ type Question = {
   letsEncryptEmail: string | null;
 };
 
+export type HostQuestion = Question & {
+  dokploy: string;
+  serverIp: string | null;
+  /** A service that may have the host already. */
+  except?: string;
+};
+
+/** Throws DOMAIN_NO_CERTIFICATE, LETSENCRYPT_EMAIL_MISSING, DOMAIN_TAKEN and what judgeDomain throws. */
+export async function requireHostUsable(deps: DokployDeps, ctx: EffectContext, input: HostQuestion) {
+  requireCertificatePossible(input);
+  await requireUnused(deps, ctx, input);
+  if (isLocalHost(input.host))
+    return { state: 'local' as const, say: `${input.host} is served on the machine itself only.`, warnings: httpWarning(input) };
+  const { checkDomain } = await import('./domain.ts');
+  const { reach } = await ctx.dokploy(input.dokploy);
+  const check = await checkDomain({ host: input.host, expectedIp: input.serverIp, reach });
+  return { state: check.state, say: check.say, warnings: [...judgeDomain(input, check), ...httpWarning(input)] };
+}
+
 export function createDnsHandlers(deps: DokployDeps) {
-  return {
-    'dns.checkDomain@1': defineHandler(contract, {
-      async run(ctx, input) {
-        requireCertificatePossible(input);
-        await requireUnused(deps, ctx, input.dokploy, input.host);
-        if (isLocalHost(input.host))
-          return { state: 'local' as const, say: `${input.host} is served on the machine itself only.`, warnings: httpWarning(input) };
-        const { checkDomain } = await import('./domain.ts');
-        const { reach } = await ctx.dokploy(input.dokploy);
-        const check = await checkDomain({ host: input.host, expectedIp: input.serverIp, reach });
-        return { state: check.state, say: check.say, warnings: [...judgeDomain(input, check), ...httpWarning(input)] };
-      },
-    }),
-  };
+  return { 'dns.checkDomain@1': defineHandler(contract, { run: (ctx, input) => requireHostUsable(deps, ctx, input) }) };
 }
 
 /** Throws for what can never work: a local name or an IP address with a certificate, Let's Encrypt without its mail address. */
@@ -97,10 +103,11 @@ function httpWarning({ host, certificate }: Question): Warning[] {
   return [{ code: 'HTTP_ONLY', say: `http://${host} is not encrypted: keys and sessions can be read on the way.` }];
 }
 
-async function requireUnused(deps: DokployDeps, ctx: Parameters<typeof openDokploy>[1], dokploy: string, host: string): Promise<void> {
+async function requireUnused(deps: DokployDeps, ctx: EffectContext, { dokploy, host, except }: HostQuestion): Promise<void> {
   const client = await openDokploy(deps, ctx, dokploy);
   const composes = (await client.projects()).flatMap((project) => project.environments.flatMap((environment) => environment.compose ?? []));
   for (const [index, { composeId }] of composes.entries()) {
+    if (composeId === except) continue;
     ctx.progress(`Looking for the host among ${composes.length} services`, Math.round((100 * index) / composes.length));
     const taken = (await client.domains(composeId)).some((domain) => domain.host.toLowerCase() === host);
     if (!taken) continue;

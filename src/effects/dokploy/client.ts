@@ -49,7 +49,7 @@ export function createDokployClient(connection: DokployConnection, options: Dokp
     ...projectCalls(caller),
     ...composeCalls(caller, options.onSecret),
     ...domainCalls(caller),
-    ...deploymentCalls(caller, connection),
+    ...deploymentCalls(caller, connection, options.onSecret),
     ...scheduleCalls(caller),
   };
 }
@@ -244,7 +244,7 @@ function domainCalls(caller: Caller) {
   };
 }
 
-function deploymentCalls(caller: Caller, connection: DokployConnection) {
+function deploymentCalls(caller: Caller, connection: DokployConnection, onSecret: DokployClientOptions['onSecret']) {
   /** Newest first; the server keeps about ten. */
   const deployments = (composeId: string) =>
     caller.get('deployment.allByCompose', z.array(answers.deploymentRow), { query: { composeId } });
@@ -277,6 +277,15 @@ function deploymentCalls(caller: Caller, connection: DokployConnection) {
       const query = { containerId, serverId: serverId ?? undefined };
       const found = await caller.get('docker.getConfig', answers.containerConfig.optional(), { query });
       return found?.State.StartedAt;
+    },
+    /** Image and variables that a container runs with, each value announced as a secret where its name says so; undefined like containerStart. */
+    async containerConfig(containerId: string, serverId?: string | null): Promise<{ image: string; env: string[] } | undefined> {
+      const query = { containerId, serverId: serverId ?? undefined };
+      const found = await caller.get('docker.getConfig', answers.containerConfig.optional(), { query });
+      if (!found?.Config) return undefined;
+      const { Image: image, Env: env } = found.Config;
+      announceSecrets({ env: env.join('\n') }, onSecret);
+      return { image, env };
     },
     /** Runs docker inside the request; every failure of docker is swallowed there: ask `containerStart`. */
     async restartContainer(containerId: string, serverId?: string | null): Promise<void> {

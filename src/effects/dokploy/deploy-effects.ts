@@ -132,7 +132,7 @@ function cancelled(): AppError {
 }
 
 /** `none` is said of known containers, or of an empty list while Dokploy reaches Docker. */
-async function running(client: DokployClient, appName: string, serverId: string | null): Promise<'some' | 'none' | 'unknown'> {
+export async function running(client: DokployClient, appName: string, serverId: string | null): Promise<'some' | 'none' | 'unknown'> {
   const containers = await client.containers(appName, serverId);
   if (containers.state === 'known')
     return containers.rows.some((row) => row.state === 'running' || row.state === 'restarting') ? 'some' : 'none';

@@ -5,9 +5,10 @@ import { awaitHealth, deployCompose, type HealthDeps } from './deploy-effects.ts
 import { configureDomain } from './domain-effects.ts';
 import { saveEnvironment } from './environment-effects.ts';
 import { importTemplate } from './import-effects.ts';
+import { createRemoveHandlers, type RemoveDeps } from './remove-effects.ts';
 import { createRestartHandlers } from './restart-effects.ts';
 
-export function createDokployHandlers(deps: HealthDeps) {
+export function createDokployHandlers(deps: HealthDeps & RemoveDeps) {
   return {
     'dokploy.checkConnection@1': checkConnection(deps),
     'dokploy.checkName@1': checkName(deps),
@@ -19,5 +20,6 @@ export function createDokployHandlers(deps: HealthDeps) {
     'dokploy.deployCompose@1': deployCompose(deps),
     'dokploy.awaitHealth@1': awaitHealth(deps),
     ...createRestartHandlers(deps),
+    ...createRemoveHandlers(deps),
   };
 }

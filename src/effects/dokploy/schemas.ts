@@ -135,8 +135,11 @@ export const accepted = z.looseObject({ success: z.boolean(), message: z.string(
 export const containerAnswer = z.looseObject({ containerId: id, name: z.string(), state: z.string(), status: z.string() });
 export type ContainerAnswer = z.infer<typeof containerAnswer>;
 
-/** docker inspect, of which only the start is read: its environment holds secrets. */
-export const containerConfig = z.looseObject({ State: z.looseObject({ StartedAt: z.string().min(1) }) });
+/** docker inspect; its environment holds secrets. */
+export const containerConfig = z.looseObject({
+  State: z.looseObject({ StartedAt: z.string().min(1) }),
+  Config: z.looseObject({ Image: z.string(), Env: z.array(z.string()) }).optional(),
+});
 
 export const scheduleRow = z.looseObject({ scheduleId: id, name: z.string(), enabled: z.boolean() });
 export type ScheduleRow = z.infer<typeof scheduleRow>;

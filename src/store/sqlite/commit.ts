@@ -249,6 +249,7 @@ function keepWrites(db: Db, writes: LocalWrites, runId: string, seq: number, at:
       .values({ ...target, createdAt: at })
       .onConflictDoUpdate({ target: targets.name, set: target })
       .run();
+  for (const name of writes.forgotten ?? []) db.delete(targets).where(eq(targets.name, name)).run();
   for (const staged of writes.backups ?? []) keepBackup(db, staged, runId, at);
 }
 
