@@ -7,6 +7,7 @@ import { workflows } from '../machines/registry.ts';
 import { type BackupReading, createBackupReading } from './backup-reading.ts';
 import { systemClock } from './clock.ts';
 import type { Config } from './config.ts';
+import type { DraftedTarget, TargetSource } from './connections.ts';
 import { createDatabaseReads } from './database-reads.ts';
 import type { Desk } from './desk.ts';
 import { createDiagrams } from './diagrams.ts';
@@ -57,6 +58,8 @@ export type App = McpApp &
     readAddress(typed: { url: string; resolve?: readonly string[]; allowPath?: boolean }): Promise<{ url: string; warnings: Warning[] }>;
     /** Registers found instances that are no targets yet; answers their names. Throws TARGET_EXISTS. */
     registerFound(found: readonly Found[]): Promise<string[]>;
+    /** A target as it would be stored, its secrets staged. Throws TARGET_SOURCE_MISSING and what reading the source throws. */
+    draftTarget(source: TargetSource): Promise<DraftedTarget>;
     /** From now on this process no longer counts as one that works; true when another one does (engine.md L1). */
     handsOver(): boolean;
     /** True when an effect, timer or rollback waits to be done by some process. */
@@ -144,7 +147,7 @@ const dueSoonMs = 10 * 60_000;
 export function readersOf(
   desk: Pick<Desk, 'engine' | 'catalog' | 'registry' | 'store' | 'vault' | 'rates' | 'home' | 'runAccess' | 'onChange'>,
   scrubber: Scrubber,
-): Omit<McpApp, 'engine'> & Pick<App, 'registerFound'> {
+): Omit<McpApp, 'engine'> & Pick<App, 'registerFound' | 'draftTarget'> {
   const { register, scrub } = scrubber;
   const { engine, catalog, registry, store, vault, rates, home } = desk;
   const limiterFor = createLimiters({ turnstile: rates });
@@ -192,6 +195,22 @@ export function readersOf(
       return readTargetLogs({ ...outside, scrub, exports: home.exports }, question, signal);
     },
     database: createDatabaseReads({ open: reach.open, scrub, exports: home.exports }),
+    async testConnection(target, signal) {
+      const { testConnection } = await import('./connections.ts');
+      return testConnection({ ...outside, reach, readAddress }, target, signal);
+    },
+    async connect(target, purpose, signal) {
+      const { connectOnce } = await import('./connections.ts');
+      return connectOnce({ reach }, target, purpose, signal);
+    },
+    async checkAccess(question, signal) {
+      const { checkAccess } = await import('./connections.ts');
+      return checkAccess({ reach }, question, signal);
+    },
+    async draftTarget(source) {
+      const { draftTarget } = await import('./connections.ts');
+      return draftTarget({ ...outside, reach, readAddress }, source);
+    },
     async readBySql(question, signal) {
       const { readBySql } = await import('./sql-reading.ts');
       return readBySql({ ...outside, reach, scrubber, exports: home.exports }, question, signal);

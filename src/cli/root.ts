@@ -21,6 +21,7 @@ export const root = defineCommand({
     connection: () => import('./commands/connection.ts').then(({ connection }) => connection),
     backups: () => import('./commands/backups.ts').then(({ backups }) => backups),
     key: () => import('./commands/key.ts').then(({ key }) => key),
+    sql: () => import('./commands/sql.ts').then(({ sql }) => sql),
     secrets: () => import('./commands/secrets.ts').then(({ secrets }) => secrets),
     token: () => import('./commands/token.ts').then(({ token }) => token),
     worker: () => import('./commands/worker.ts').then(({ worker }) => worker),

@@ -1,3 +1,4 @@
+import type { AccessAnswer, AccessQuestion, ConnectionTest, WayTaken } from '../connections.ts';
 import type { DatabaseReads } from '../database-reads.ts';
 import type { Discovery } from '../discovery.ts';
 import type { Diagnosis } from '../doctor/diagnose.ts';
@@ -27,6 +28,12 @@ export type McpApp = {
   diagram(of: { run: string } | { workflow: string }, format: DiagramFormat): Promise<string>;
   /** Called with a run id after a commit of this process, with nothing after one of another; returns how to stop. */
   onChange(listener: (runId: string | undefined) => void): () => void;
+  /** Tries every way to a target. Throws TARGET_UNKNOWN. */
+  testConnection(target: string, signal?: AbortSignal): Promise<ConnectionTest>;
+  /** The way that SQL for a purpose takes. */
+  connect(target: string, purpose: 'model-read' | 'model-write' | 'ddl', signal?: AbortSignal): Promise<WayTaken>;
+  /** Who may do what where, and which grants are missing. Throws ACCESS_UNKNOWN, GRANT_REFUSED. */
+  checkAccess(question: AccessQuestion, signal?: AbortSignal): Promise<AccessAnswer>;
   /** Rows of one reading statement; throws TARGET_UNKNOWN, SQL_WRITES, SQL_REFUSED, SQL_FAILED, SQL_TIMEOUT, SQL_NO_WAY and more. */
   readBySql(question: SqlQuestion, signal?: AbortSignal): Promise<SqlAnswer>;
   /** The runs that a reference may mean, or those of these ids, with the targets they are about (known ones and `names`). */

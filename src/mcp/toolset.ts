@@ -1,5 +1,6 @@
 /** The groups of tools (design §5): core is always on, the others by `--toolsets` at start; the order is always the same. */
 import { AppError } from '../errors.ts';
+import { checkAccess, connect, testConnection } from './connection-tools.ts';
 import { describeSchema, generateTypes, seedDatabase } from './development-tools.ts';
 import { readLogs } from './log-tools.ts';
 import { diagnoseTarget, inspectRun, listTargets, listWorkflows } from './look-tools.ts';
@@ -25,6 +26,7 @@ export const toolsets: Readonly<Record<string, readonly Tool[]>> = {
     inspectSchema,
     readLogs,
   ],
+  connections: [testConnection, connect, checkAccess],
   monitoring: [monitorConnections, databaseStats, advisors],
   development: [generateTypes, describeSchema, seedDatabase],
 };

@@ -8,8 +8,10 @@ import {
   parseConnection,
 } from '../../effects/postgres/connection-string.ts';
 import { envVariables, parseEnv } from '../../env-text.ts';
-import { command } from '../command.ts';
+import { usage } from '../arguments.ts';
+import { command, withApp } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { table } from '../render.ts';
 import { scrubber } from '../surroundings.ts';
 
 const parse = command(
@@ -37,9 +39,37 @@ const inArguments = {
   say: 'Every process of this machine can read the arguments of a command: give the string on standard input (-) instead.',
 };
 
+const rolesOf = command(
+  'roles',
+  'Show which role may do what in which schema; with --role, --schema and --want the exact grants that are missing',
+  {
+    target: { type: 'positional', required: true, description: 'name of the target' },
+    role: { type: 'string', description: 'One role, such as anon' },
+    schema: { type: 'string', description: 'One schema, such as public' },
+    want: { type: 'string', description: 'read or write' },
+  },
+  ({ target, role, schema, want }) =>
+    withApp(async (app) => {
+      if (want !== undefined && want !== 'read' && want !== 'write') throw usage('capstan connection roles', '--want is read or write.');
+      if (want !== undefined && (role === undefined || schema === undefined))
+        throw usage('capstan connection roles', '--want needs --role and --schema.');
+      const { rows, grants } = await app.checkAccess({ target, role, schema, want });
+      const missing =
+        grants === undefined
+          ? []
+          : grants.length === 0
+            ? ['No right is missing.']
+            : ['Missing; each goes by execute_sql with write, approved:', ...grants];
+      const text = [table(rows, ['schema', 'role', 'usage', 'create', 'tables', 'select', 'insert', 'update', 'delete']), ...missing].join(
+        '\n',
+      );
+      return { exit: exitCodes.ok, json: { target, rows, ...(grants === undefined ? {} : { grants }) }, text };
+    }),
+);
+
 export const connection = defineCommand({
   meta: { name: 'connection', description: 'Read connection strings, and see who may do what on a target' },
-  subCommands: { parse },
+  subCommands: { parse, roles: rolesOf },
 });
 
 /** A connection string, or the variables of an environment file. Throws CONNECTION_STRING_INVALID. */

@@ -1,5 +1,3 @@
-import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { defineCommand } from 'citty';
 import { dokployName } from '../../../machines/effects/shapes.ts';
 import type { App, Warning } from '../../app.ts';
@@ -12,6 +10,7 @@ import { usage, valuesOf } from '../arguments.ts';
 import { command, withApp } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { note } from '../output.ts';
+import { readAuthority } from '../read-authority.ts';
 import { namedReferences, requireReference } from '../references.ts';
 import { table } from '../render.ts';
 import { askSecret, askYes, isTerminal } from '../terminal.ts';
@@ -203,20 +202,6 @@ async function handOver({ vault }: App, name: string, key: string | undefined, h
   } else throw usage('capstan dokploy add', 'The API key is missing: give --key env:NAME or --key file:PATH.');
   for (const [header, reference] of headers) handed.headers[header] = await stage(`header ${header}`, reference);
   return handed;
-}
-
-function readAuthority(path: string): string {
-  try {
-    const pem = readFileSync(path, 'utf8');
-    new X509Certificate(pem); // throws for anything but a certificate
-    return pem;
-  } catch (cause) {
-    throw new AppError('CA_INVALID', {
-      message: `The file ${path} holds no certificate in PEM form.`,
-      fix: 'Give the file of the certificate authority; it starts with -----BEGIN CERTIFICATE-----.',
-      cause,
-    });
-  }
 }
 
 function warningLine({ code, say }: Warning): string {

@@ -1,10 +1,12 @@
+import { readFileSync } from 'node:fs';
 import { defineCommand } from 'citty';
-import type { StagedSecret } from '../../engine/ports.ts';
+import { AppError } from '../../errors.ts';
 import { cliCaller } from '../approve-here.ts';
 import { usage, valuesOf } from '../arguments.ts';
 import { command, withApp } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { namedReferences } from '../references.ts';
+import { readAuthority } from '../read-authority.ts';
+import { namedReferences, requireReference } from '../references.ts';
 import { indented, table } from '../render.ts';
 
 const kinds = ['self-hosted', 'cloud', 'dokploy'] as const;
@@ -19,36 +21,88 @@ const list = command('list', 'List the targets: Supabase instances that are know
 
 const add = command(
   'add',
-  'Register a Supabase instance',
+  'Register a Supabase instance from what is at hand; those on a Dokploy are found by dokploy discover',
   {
     name: named,
-    url: { type: 'string', required: true, description: 'Its address, such as https://supabase.example.com' },
-    kind: { type: 'string', description: `One of: ${kinds.join(', ')}. Default: self-hosted` },
+    url: { type: 'string', description: 'Its address, such as https://supabase.example.com' },
+    kind: { type: 'string', description: `One of: ${kinds.join(', ')}. Default: self-hosted, or what the source says` },
+    connection: { type: 'string', valueHint: 'env:X|file:PATH', description: 'A connection string by reference, in any form' },
+    env: { type: 'string', valueHint: 'FILE', description: 'The .env of a self-hosted stack; its secrets are stored encrypted' },
+    config: { type: 'string', valueHint: 'FILE', description: 'supabase/config.toml of a local stack' },
+    project: { type: 'string', valueHint: 'REF', description: 'A project of the cloud' },
     secret: {
       type: 'string',
       valueHint: 'NAME=env:X',
       description: 'A secret by reference, such as serviceRoleKey=env:KEY; may be given more than once',
     },
+    ca: { type: 'string', valueHint: 'FILE', description: 'PEM file of a certificate authority to trust besides the usual ones' },
+    header: {
+      type: 'string',
+      valueHint: 'NAME=env:X',
+      description: 'A further header, its value by reference; may be given more than once',
+    },
+    resolve: { type: 'string', valueHint: 'host:port:addr', description: 'As in curl; may be given more than once' },
+    'superuser-sql': { type: 'boolean', description: 'Let SQL of agents run as a superuser here, where there is no other role' },
     tag: { type: 'string', description: 'Such as production; may be given more than once' },
   },
-  ({ name, url: typed, kind = 'self-hosted' }, raw) =>
-    withApp(async ({ registry, vault, operations, readAddress }) => {
+  (args, raw) =>
+    withApp(async (app) => {
+      const { name } = args;
       if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name))
         throw usage('capstan targets add', 'The name has letters, digits, dots, hyphens and underscores, at most 64.');
-      if (!kinds.some((known) => known === kind)) throw usage('capstan targets add', `--kind is one of: ${kinds.join(', ')}.`);
-      const { url, warnings } = await readAddress({ url: typed, allowPath: true });
-      const secrets: Record<string, string> = {};
-      const staged: StagedSecret[] = [];
-      for (const [secret, reference] of namedReferences('capstan targets add', 'secret', valuesOf(raw, 'secret'))) {
-        const handed = await vault.handOver(reference, `target:${name}`, secret);
-        secrets[secret] = handed.reference;
-        if (handed.staged) staged.push(handed.staged);
-      }
-      const tags = valuesOf(raw, 'tag');
-      await registry.addTarget({ name, kind, tags, record: { url, secrets, facts: {} } }, staged);
-      await operations.note(`targets add ${name}`, cliCaller());
-      const text = [`Stored the target ${name} at ${url}.`, ...warnings.map(({ code, say }) => `${code}: ${say}`)].join('\n');
-      return { exit: exitCodes.ok, json: { name, kind, url, tags, secrets: Object.keys(secrets), warnings }, text };
+      if (args.kind !== undefined && !kinds.some((known) => known === args.kind))
+        throw usage('capstan targets add', `--kind is one of: ${kinds.join(', ')}.`);
+      const { row, staged, warnings } = await app.draftTarget({
+        name,
+        tags: valuesOf(raw, 'tag'),
+        kind: args.kind,
+        url: args.url,
+        connection: args.connection === undefined ? undefined : requireReference('connection', args.connection),
+        envText: args.env === undefined ? undefined : readText(args.env),
+        configToml: args.config === undefined ? undefined : readText(args.config),
+        project: args.project,
+        secrets: namedReferences('capstan targets add', 'secret', valuesOf(raw, 'secret')),
+        ca: args.ca === undefined ? undefined : readAuthority(args.ca),
+        headers: namedReferences('capstan targets add', 'header', valuesOf(raw, 'header')),
+        resolve: valuesOf(raw, 'resolve'),
+        superuserSql: args['superuser-sql'] === true,
+      });
+      await app.registry.addTarget(row, staged);
+      await app.operations.note(`targets add ${name}`, cliCaller());
+      const { kind, tags, record } = row;
+      const text = [
+        `Stored the target ${name}${record.url === '' ? '' : ` at ${record.url}`}. Try it: capstan targets test ${name}`,
+        ...warnings.map(({ code, say }) => `${code}: ${say}`),
+      ].join('\n');
+      return { exit: exitCodes.ok, json: { name, kind, url: record.url, tags, secrets: Object.keys(record.secrets), warnings }, text };
+    }),
+);
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new AppError('FILE_UNREADABLE', {
+      message: `The file ${path} cannot be read.`,
+      fix: 'Check the path and its permissions.',
+      cause,
+    });
+  }
+}
+
+const test = command(
+  'test',
+  'Try every way to a target: which rungs lead SQL there, as which role, and why others do not',
+  { name: named },
+  ({ name }) =>
+    withApp(async (app) => {
+      const answer = await app.testConnection(name);
+      const lines = answer.ways.map(
+        ({ rung, ok, role, superuser, say }) =>
+          `${ok ? 'yes' : 'no '}  ${rung}${role === undefined ? '' : ` as ${role}${superuser ? ' (superuser)' : ''}`}: ${say}`,
+      );
+      const text = [...lines, answer.next].join('\n');
+      return { exit: answer.reachable ? exitCodes.ok : exitCodes.failed, json: answer, text };
     }),
 );
 
@@ -70,5 +124,5 @@ const remove = command('remove', 'Forget a target; the instance stays as it is',
 
 export const targets = defineCommand({
   meta: { name: 'targets', description: 'Look at and register Supabase instances' },
-  subCommands: { list, add, show, remove },
+  subCommands: { list, add, test, show, remove },
 });

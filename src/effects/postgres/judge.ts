@@ -39,7 +39,10 @@ export async function judge(text: string): Promise<Judged> {
     });
   const [top = ''] = Object.keys(statement);
   const seen = look(statement, top);
-  return { text: texts[0] ?? '', kind: kindOf(statement, top, seen.classes), ...seen };
+  const kind = kindOf(statement, top, seen.classes);
+  // VALUES and sub-selects are part of every change; beside it they say nothing.
+  const telling = seen.classes.filter((each) => each !== 'SELECT');
+  return { text: texts[0] ?? '', kind, ...seen, classes: telling.length > 0 ? telling : seen.classes };
 }
 
 /** Refuses what only looks but may not, and everything that may change something. Throws SQL_WRITES. */

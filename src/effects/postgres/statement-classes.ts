@@ -1,5 +1,5 @@
 /** Kinds of statement that no confirmation opens, each with its reason and the way that does. Pure. */
-import { isNode, type Node, namesOf } from './tree.ts';
+import { isNode, type Node, namesOf, walkTree } from './tree.ts';
 
 export type Refusal = { what: string; why: string; fix?: string };
 
@@ -65,9 +65,26 @@ export function refusedClasses(kind: string, node: Node): Refusal | undefined {
       fix: 'Leave CONCURRENTLY out, or use a migration that says so.',
     };
   if (kind === 'ReindexStmt') return { what: 'REINDEX', why: 'it may not run inside a transaction' };
+  if (kind === 'GrantRoleStmt' && node['is_grant'] === true && grantsPower(node['granted_roles'])) return powerful;
+  if (kind === 'CreateRoleStmt' && grantsPower(node['options'])) return powerful;
   if (kind === 'CreateRoleStmt' || kind === 'AlterRoleStmt') return roleRefusal(node);
   if (kind === 'CreateFunctionStmt') return functionRefusal(node);
   return undefined;
+}
+
+const powerful: Refusal = {
+  what: 'membership in a role of the server or of a service',
+  why: 'such roles read and write files, run programs or own what the services keep',
+};
+
+/** True when a role of the server (pg_…) or of Supabase itself is among those that are handed out. */
+function grantsPower(list: unknown): boolean {
+  let found = false;
+  walkTree(list, (_key, node) => {
+    const name = node['priv_name'] ?? node['rolename'];
+    if (typeof name === 'string' && /^(pg_|supabase_|postgres$|pgbouncer$|dashboard_user$)/.test(name)) found = true;
+  });
+  return found;
 }
 
 function roleRefusal(node: Node): Refusal | undefined {
