@@ -41,7 +41,7 @@ export async function diagnoseTarget(deps: DiagnosisDeps, name: string, signal?:
     handedOver: await handedOver(deps, row),
     ...(signal ? { signal } : {}),
   });
-  return { target: row.name, ...diagnose(facts, { now: deps.now(), hmac: hmacSha256 }) };
+  return { target: row.name, ...diagnose(facts, { now: deps.now(), hmac: hmacSha256, target: row.name }) };
 }
 
 /** POSTGRES_PASSWORD as it was at the first start, where the target was set up here and the secret is still kept. */

@@ -11,7 +11,7 @@ import type { DokployRow } from './store/registry.ts';
 import { toTargetRecord } from './target-place.ts';
 import { type RuleBook, withStrangers } from './workflows/merge.ts';
 
-export type Patience = Pick<HandlerDeps, 'healthTimeoutMs' | 'certificateTimeoutMs' | 'verifyPatienceMs'>;
+export type Patience = Pick<HandlerDeps, 'healthTimeoutMs' | 'certificateTimeoutMs' | 'verifyPatienceMs' | 'deployPatienceMs'>;
 
 export type HouseOptions = Pick<DeskOptions, 'home' | 'log' | 'scrubber' | 'sealedTags' | 'wrapStore'> & {
   book: RuleBook;

@@ -20,6 +20,7 @@ import { smtpRules } from './rules/smtp.ts';
 import { urlRules } from './rules/urls.ts';
 import { variableRules } from './rules/variables.ts';
 import type { Hmac } from './tokens.ts';
+import { withCommand } from './workflows.ts';
 
 export type Diagnosis = {
   generation: Generation;
@@ -47,10 +48,11 @@ const rules: readonly Rule[] = [
   ...liveRules,
 ];
 
-/** Runs every rule; `now` in ms since the epoch. */
-export function diagnose(facts: Facts, { now, hmac }: { now: number; hmac: Hmac }): Diagnosis {
+/** Runs every rule; `now` in ms since the epoch. With `target` a fix names the workflow that carries it out. */
+export function diagnose(facts: Facts, { now, hmac, target }: { now: number; hmac: Hmac; target?: string }): Diagnosis {
   const look = lookAt(facts, now, hmac);
-  const findings = sortFindings(rules.flatMap((rule) => rule(look)));
+  const found = sortFindings(rules.flatMap((rule) => rule(look)));
+  const findings = target === undefined ? found : found.map((finding) => withCommand(finding, target));
   return {
     generation: look.generation,
     findings,

@@ -78,7 +78,7 @@ function afterDiagnosis(target: string, { critical, error, warning }: Diagnosis[
     };
   return {
     who: 'human',
-    say: `Tell the person what is wrong with ${target}, worst first, each with its fix; carry out none of it without their word.`,
+    say: `Tell the person what is wrong with ${target}, worst first, each with its fix; where the fix is a workflow, start it with their word (start_workflow).`,
   };
 }
 

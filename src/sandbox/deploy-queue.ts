@@ -94,6 +94,8 @@ export function createDeployQueue({ state, faults, journal, stacks, signal }: Qu
     try {
       const services = prepare(compose);
       if (faults.take('slow-deploy')) await pause(8_000, signal);
+      if (faults.take('stuck-deploy'))
+        await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
       if (signal.aborted) return '';
       const own = <T extends { composeId: string | null }>(all: T[]) => all.filter((row) => row.composeId === compose.composeId);
       await stacks.deploy({ compose, services, domains: own(rows.domains), mounts: own(rows.mounts) });

@@ -3,6 +3,7 @@ import { AppError } from '../errors.ts';
 /** Every fault that can be armed, with one line on what it does. */
 export const faultNames = {
   'slow-deploy': 'a deployment takes about 8 seconds longer',
+  'stuck-deploy': 'a deployment begins and never ends; a restart of the sandbox cancels it',
   'drop-job': 'a deployment is accepted with 200 and never appears anywhere',
   '500-before': 'the call fails with 500 and nothing was changed',
   '500-after': 'the call is carried out and then fails with 500',

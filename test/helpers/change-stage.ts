@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type App, openApp } from '../../src/app.ts';
 import type { RunView } from '../../src/engine/view.ts';
+import { AppError } from '../../src/errors.ts';
 import { createLog } from '../../src/log.ts';
 import type { JournalEntry } from '../../src/sandbox/journal.ts';
 import type { Sandbox } from '../../src/sandbox/start.ts';
@@ -101,8 +102,12 @@ export async function openChangeStage(sandbox: Sandbox, names: readonly string[]
       return granted(run);
     },
     async rollback(run, to) {
-      const code = await codeOf(engine.rollback({ run, to }, me));
-      if (code !== 'APPROVAL_REQUIRED') throw new Error(`the rollback ended with ${code}`);
+      const refusal = await engine.rollback({ run, to }, me).then(
+        () => undefined, // nothing outside is to be taken back, so nobody is asked
+        (error: unknown) => error,
+      );
+      if (refusal === undefined) return settle(run);
+      if (!(refusal instanceof AppError) || refusal.code !== 'APPROVAL_REQUIRED') throw refusal;
       return granted(run);
     },
     settle,

@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest';
+import { diagnose } from '../../src/doctor/diagnose.ts';
+import { hmacSha256 } from '../../src/effects/doctor/texts.ts';
+import { changed, generationA, generationB } from '../../src/sandbox/instances/environments.ts';
+import { healthyEnv, healthyFacts, now, ofEnv } from './instances.ts';
+
+const fixesOf = (env: string, target?: string) =>
+  diagnose(ofEnv(env), { now, hmac: hmacSha256, ...(target === undefined ? {} : { target }) }).findings.map(({ code, at, fix }) => ({
+    code,
+    at,
+    fix,
+  }));
+
+test.each([
+  ['A', generationA(), ['KEY_PUBLIC', 'SECRET_PUBLIC']],
+  ['B', generationB(), ['KEYS_IDENTICAL', 'KEY_ROLE_MISSING', 'KEY_ISSUER']],
+  ['stale key sets', changed(healthyEnv, { JWT_KEYS: '[{"kty":"oct","k":"x"}]' }), ['JWT_KEYS_SECRET']],
+])('of a target, wrong keys of %s are mended by repair-keys; of a file nobody’s command is named', (_what, env, codes) => {
+  const named = fixesOf(env, 'shop').filter(
+    ({ code, at }) => codes.includes(code) && /JWT_SECRET|KEY/.test(at) && !/BASE|ENC|CRYPTO|LOGFLARE/.test(at),
+  );
+  expect(named.length).toBeGreaterThan(0);
+  expect(named.every(({ fix }) => fix.startsWith('Run: capstan run repair-keys --set target=shop. By hand: '))).toBe(true);
+  expect(fixesOf(env).some(({ fix }) => fix.includes('capstan run'))).toBe(false);
+});
+
+test('http addresses of a target are turned by update-env; what has no workflow keeps its step by hand', () => {
+  const env = changed(healthyEnv, { SUPABASE_PUBLIC_URL: 'http://shop.example.org', VAULT_ENC_KEY: 'short' });
+  const fixes = fixesOf(env, 'shop');
+  expect(fixes.find(({ code }) => code === 'URL_NOT_HTTPS')?.fix).toMatch(
+    /^Run: capstan run update-env --set target=shop --set https=true\. By hand: /,
+  );
+  expect(fixes.find(({ code }) => code === 'VAULT_ENC_KEY_LENGTH')?.fix).not.toContain('capstan run');
+});
+
+test('a key that the gateway or the signature refuses leads to repair-keys, a silent service does not', () => {
+  const live = (name: string, side: 'gateway' | 'upstream') => ({ ...healthyFacts(), live: [{ name, ok: false, side, say: 'Refused.' }] });
+  const fixOf = (facts: ReturnType<typeof healthyFacts>) => diagnose(facts, { now, hmac: hmacSha256, target: 'shop' }).findings[0]?.fix;
+  expect(fixOf(live('anon-key-reads-settings', 'gateway'))).toContain('capstan run repair-keys');
+  expect(fixOf(live('service-key-is-admin', 'upstream'))).not.toContain('capstan run');
+});
