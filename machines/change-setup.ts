@@ -22,6 +22,7 @@ export const change = setup({
     'target.takeSnapshot@1': actorOf(contracts['target.takeSnapshot@1']),
     'target.prove@1': actorOf(contracts['target.prove@1']),
     'repairKeys.planChange@1': actorOf(contracts['repairKeys.planChange@1']),
+    'rotateSecrets.planChange@1': actorOf(contracts['rotateSecrets.planChange@1']),
     'updateEnv.planChange@1': actorOf(contracts['updateEnv.planChange@1']),
     'target.listSnapshots@1': actorOf(contracts['target.listSnapshots@1']),
     'restoreConfig.planChange@1': actorOf(contracts['restoreConfig.planChange@1']),
@@ -40,7 +41,8 @@ export const change = setup({
     nothingToDo: ({ context }) => context.plan?.kind === 'nothing',
     onlyDatabase: ({ context }) => context.plan?.kind === 'database',
     databaseToo: ({ context }) => context.plan?.kind === 'both',
-    wasGreen: ({ context }) => context.wasGreen && context.plan?.kind !== 'database',
+    // Once the database has the new secret, the earlier texts alone are no way back: then the rollback is offered, which takes both.
+    wasGreen: ({ context }) => context.wasGreen && context.plan?.kind !== 'database' && context.stored === null,
   },
 });
 

@@ -6,6 +6,7 @@ import { repairKeys } from './repair-keys.ts';
 import { restartService } from './restart-service.ts';
 import { restore } from './restore.ts';
 import { restoreConfig } from './restore-config.ts';
+import { rotateSecrets } from './rotate-secrets.ts';
 import { runSql } from './run-sql.ts';
 import { seedDatabase } from './seed-database.ts';
 import { setupSupabase } from './setup-supabase.ts';
@@ -24,6 +25,7 @@ export const workflows = {
   restore,
   'run-sql': runSql,
   rebuild,
+  'rotate-secrets': rotateSecrets,
   'manage-domain': manageDomain,
   'remove-instance': removeInstance,
 } as const satisfies Record<string, WorkflowDefinition>;

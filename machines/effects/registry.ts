@@ -20,6 +20,7 @@ import { planRepair } from './repair-keys.ts';
 import { planRestart, restartContainers } from './restart.ts';
 import { applyDatabase, applyRoles, finishRestore, planRestore, proveRestore, swapDatabase } from './restore.ts';
 import { listSnapshots, planConfigReturn } from './restore-config.ts';
+import { planRotation } from './rotate-secrets.ts';
 import { generateSupabaseSecrets } from './secrets.ts';
 import { applySeed, planSeed } from './seed.ts';
 import { verifySmtp } from './smtp.ts';
@@ -59,6 +60,7 @@ export const contracts = {
   'target.takeSnapshot@1': takeSnapshot,
   'target.prove@1': proveTarget,
   'repairKeys.planChange@1': planRepair,
+  'rotateSecrets.planChange@1': planRotation,
   'updateEnv.planChange@1': planUpdate,
   'target.listSnapshots@1': listSnapshots,
   'restoreConfig.planChange@1': planConfigReturn,

@@ -9,6 +9,7 @@ export const houseHints: Hints = {
     'target.takeSnapshot@1': { hosts: [] },
     'target.prove@1': { url: null, checks: [] },
     'repairKeys.planChange@1': plan,
+    'rotateSecrets.planChange@1': plan,
     'updateEnv.planChange@1': plan,
     'restoreConfig.planChange@1': plan,
     'target.listSnapshots@1': { snapshots: [] },

@@ -4,7 +4,7 @@ import { planDomain, recheckDomain } from './manage-domain.ts';
 import { noteChange } from './note-effects.ts';
 import { type ProveDeps, proveTarget } from './prove-effects.ts';
 import { planRebuild } from './rebuild.ts';
-import { planRepair } from './repair-keys.ts';
+import { planRepair, planRotation } from './repair-keys.ts';
 import { listSnapshots, planConfigReturn } from './restore-config.ts';
 import { storeJwtSecret } from './secret-effects.ts';
 import { takeSnapshot } from './snapshot.ts';
@@ -16,6 +16,7 @@ export function createChangeHandlers(deps: ChangeDeps & ProveDeps) {
     'target.takeSnapshot@1': takeSnapshot(deps),
     'target.prove@1': proveTarget(deps),
     'repairKeys.planChange@1': planRepair(),
+    'rotateSecrets.planChange@1': planRotation(),
     'updateEnv.planChange@1': planUpdate(),
     'target.listSnapshots@1': listSnapshots(),
     'restoreConfig.planChange@1': planConfigReturn(),

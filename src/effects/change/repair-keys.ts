@@ -1,5 +1,6 @@
 /** Planning the repair of keys: the doctor says what is wrong, new ones are minted and checked, the plan holds the whole new text. */
 import { planRepair as contract } from '../../../machines/effects/repair-keys.ts';
+import { planRotation as rotation } from '../../../machines/effects/rotate-secrets.ts';
 import { diagnose } from '../../doctor/diagnose.ts';
 import type { Facts } from '../../doctor/facts.ts';
 import { readToken, textClaim } from '../../doctor/tokens.ts';
@@ -18,41 +19,52 @@ import { assertReadable, readSnapshot, type SnapshotDocument } from './snapshot.
 
 export function planRepair() {
   return defineHandler(contract, {
-    async run(ctx, input) {
-      const snapshot = await readSnapshot(ctx, input.snapshot);
-      assertReadable(snapshot);
-      const { reach } = await ctx.dokploy(input.dokploy);
-      const { url: _, ...live } = await liveOf(ctx, { env: snapshot.env, routes: snapshot.routes, reach });
-      const { findings } = diagnose(factsOf(snapshot, snapshot.env, live), { now: ctx.now(), hmac: hmacSha256 });
-      const env = envVariables(parseEnv(snapshot.env));
-      const repair = decideRepair({
-        env,
-        findings,
-        live: live.live,
-        jwtSecretInDatabase: live.jwtSecretInDatabase,
-        serviceKeyGivenAway: isGivenAway(env),
-        wantsNewSecret: input.request.newSecret === true,
-      });
-      const others = findings.filter(({ severity }) => severity === 'critical' || severity === 'error').map(({ code }) => code);
-      const values = await newValues(env, repair, ctx.now());
-      const text = printEnv([...values].reduce((written, [name, value]) => setEnv(written, name, value), parseEnv(snapshot.env)));
-      if (values.size > 0) await assertRepaired(snapshot, text, ctx.now());
-      const minted = mint(ctx, values);
-      const secret = repair.storeSecret ? (minted['JWT_SECRET'] ?? ctx.secrets.mint('JWT_SECRET', env.get('JWT_SECRET') ?? '')) : undefined;
-      return planChange(ctx, snapshot, {
-        workflow: 'repair-keys',
-        env: text,
-        deploy: repair.deployOnly,
-        ...(secret === undefined ? {} : { jwtSecret: secret }),
-        note: noteOf(minted, repair, ctx.now()),
-        why: repair.why,
-        say: sayRepair(repair, [...new Set(others)]),
-        warnings:
-          live.live === null
-            ? [{ code: 'NOT_PROVEN', say: `The keys could not be tried by live requests: ${live.unknown[0] ?? 'nothing answered'}` }]
-            : [],
-      });
-    },
+    run: (ctx, input) => planKeys(ctx, input, { workflow: 'repair-keys', wantsNewSecret: input.request.newSecret === true }),
+  });
+}
+
+/** A new secret although nothing is wrong with the old one. */
+export function planRotation() {
+  return defineHandler(rotation, {
+    run: (ctx, input) => planKeys(ctx, input, { workflow: 'rotate-secrets', wantsNewSecret: true }),
+  });
+}
+
+type Wish = { workflow: string; wantsNewSecret: boolean };
+
+async function planKeys(ctx: EffectContext, input: { snapshot: string; dokploy: string }, { workflow, wantsNewSecret }: Wish) {
+  const snapshot = await readSnapshot(ctx, input.snapshot);
+  assertReadable(snapshot);
+  const { reach } = await ctx.dokploy(input.dokploy);
+  const { url: _, ...live } = await liveOf(ctx, { env: snapshot.env, routes: snapshot.routes, reach });
+  const { findings } = diagnose(factsOf(snapshot, snapshot.env, live), { now: ctx.now(), hmac: hmacSha256 });
+  const env = envVariables(parseEnv(snapshot.env));
+  const repair = decideRepair({
+    env,
+    findings,
+    live: live.live,
+    jwtSecretInDatabase: live.jwtSecretInDatabase,
+    serviceKeyGivenAway: isGivenAway(env),
+    wantsNewSecret,
+  });
+  const others = findings.filter(({ severity }) => severity === 'critical' || severity === 'error').map(({ code }) => code);
+  const values = await newValues(env, repair, ctx.now());
+  const text = printEnv([...values].reduce((written, [name, value]) => setEnv(written, name, value), parseEnv(snapshot.env)));
+  if (values.size > 0) await assertRepaired(snapshot, text, ctx.now());
+  const minted = mint(ctx, values);
+  const secret = repair.storeSecret ? (minted['JWT_SECRET'] ?? ctx.secrets.mint('JWT_SECRET', env.get('JWT_SECRET') ?? '')) : undefined;
+  return planChange(ctx, snapshot, {
+    workflow,
+    env: text,
+    deploy: repair.deployOnly,
+    ...(secret === undefined ? {} : { jwtSecret: secret }),
+    note: noteOf(minted, repair, ctx.now()),
+    why: repair.why,
+    say: sayRepair(repair, [...new Set(others)]),
+    warnings:
+      live.live === null
+        ? [{ code: 'NOT_PROVEN', say: `The keys could not be tried by live requests: ${live.unknown[0] ?? 'nothing answered'}` }]
+        : [],
   });
 }
 
