@@ -1,4 +1,4 @@
-// Figures of this machine as JSON, each beside its goal or a reference from the same run: `npm run bench [-- server|engine]`.
+// Figures of this machine as JSON, each beside its goal or a reference from the same run: `npm run bench [-- server|engine|sql]`.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -135,12 +135,20 @@ async function engineFigures() {
   };
 }
 
+/** Schema, types, statements and spilled rows through an MCP client; its databases are servers of its own. */
+function sql() {
+  const script = new URL('dist-test/test/helpers/bench-sql.js', root).pathname;
+  const figures = JSON.parse(execFileSync(process.execPath, [script], { encoding: 'utf8', maxBuffer: 16 * 1024 * 1024 }));
+  const goals = { inspectSchemaMs1000Tables: 1_000, generateTypesMs: 3_000, executeSqlMs: 100, overheadOverPgMs: 5, spillHighestMb: 200 };
+  return { ...figures, goals };
+}
+
+const groups = { server, engine: engineFigures, sql };
 const wanted = process.argv[2];
-if (wanted !== undefined && wanted !== 'server' && wanted !== 'engine') {
-  console.error(`unknown: ${wanted}; choose server or engine`);
+if (wanted !== undefined && !(wanted in groups)) {
+  console.error(`unknown: ${wanted}; choose one of ${Object.keys(groups).join(', ')}`);
   process.exit(2);
 }
 const figures = { node: process.version };
-if (wanted !== 'engine') figures.server = await server();
-if (wanted !== 'server') figures.engine = await engineFigures();
+for (const [name, measure] of Object.entries(groups)) if (wanted === undefined || wanted === name) figures[name] = await measure();
 console.log(JSON.stringify(figures, null, 2));
