@@ -10,7 +10,11 @@ import { connect, type View } from '../helpers/mcp-clients.ts';
 import { call, createService, openSandbox } from '../sandbox/client.ts';
 
 type Opened = Awaited<ReturnType<typeof openSandbox>>;
-const instances: Record<string, string[]> = { one: ['gen-b', 'gen-c'], two: ['http-urls'], three: ['gen-a', 'not-deployed'] };
+const instances: Record<string, string[]> = {
+  one: ['gen-b', 'gen-b-split-second', 'gen-c'],
+  two: ['http-urls'],
+  three: ['gen-a', 'not-deployed'],
+};
 const opened = new Map<string, Opened>();
 const place = temporaryHome();
 beforeAll(async () => {
@@ -65,9 +69,14 @@ test('three Dokploys are added and searched; without a terminal nothing is regis
   const first = await add('one', '--json');
   expect(first.exit).toBe(0);
   const scan = Object(jsonOf(first)['scan']) as Record<string, unknown>;
-  expect(scan['summary']).toMatch(/^2 found, 1 critical: gen-b \(/);
-  expect(foundOf(scan).map(({ name, registered, generation }) => [name, registered, generation.id])).toEqual([
+  expect(scan['summary']).toMatch(/^3 found, 2 critical: gen-b(-split-second)? \(/);
+  expect(
+    foundOf(scan)
+      .map(({ name, registered, generation }) => [name, registered, generation.id])
+      .sort(),
+  ).toEqual([
     ['gen-b', false, 'B'],
+    ['gen-b-split-second', false, 'B'],
     ['gen-c', false, 'C'],
   ]);
   expect(await add('two')).toMatchObject({ exit: 0, stdout: expect.stringContaining('1 found, 0 critical') });
@@ -80,19 +89,19 @@ test('all three are searched at once; the whole is counted, and nobody’s secre
   const before = Object.keys(instances).map(applied);
   const ended = await capstan(place.home, ['dokploy', 'scan', '--json']);
   const document = jsonOf(ended);
-  expect(document['summary']).toMatch(/^5 found, 3 critical: /);
+  expect(document['summary']).toMatch(/^6 found, 4 critical: /);
   expect(
     foundOf(document)
       .map(({ name }) => name)
       .sort(),
-  ).toEqual(['gen-a', 'gen-b', 'gen-c', 'http-urls', 'not-deployed']);
+  ).toEqual(['gen-a', 'gen-b', 'gen-b-split-second', 'gen-c', 'http-urls', 'not-deployed']);
   expect(
     foundOf(document)
       .filter(({ registered }) => registered)
       .map(({ name }) => name)
       .sort(),
   ).toEqual(['gen-a', 'not-deployed']);
-  expect(document).toMatchObject({ looked: 6, unknown: [] });
+  expect(document).toMatchObject({ looked: 7, unknown: [] });
   for (const name of Object.keys(instances))
     for (const value of await secretsOf(name)) expect((ended.stdout + ended.stderr).includes(value)).toBe(false);
   expect(Object.keys(instances).map(applied)).toEqual(before);
@@ -102,7 +111,7 @@ test('one that does not answer hides nobody: it is said', async () => {
   twin('two').setFaults(['expired-key']);
   const document = jsonOf(await capstan(place.home, ['dokploy', 'scan', '--json']));
   twin('two').setFaults([]);
-  expect(document['summary']).toMatch(/^4 found, 3 critical: .*; 1 could not be looked at$/);
+  expect(document['summary']).toMatch(/^5 found, 4 critical: .*; 1 could not be looked at$/);
   expect(document['unknown']).toEqual([expect.stringContaining('"two"')]);
 }, 60_000);
 
@@ -117,7 +126,7 @@ test.skipIf(whyNoTerminal() !== undefined)(
   60_000,
 );
 
-test('an agent finds them, and repairs one: approved by the person, proven by live requests', async () => {
+test('an agent finds them, and repairs every generation: approved by the person, proven by live requests', async () => {
   expect(await capstan(place.home, ['dokploy', 'scan', 'one', '--register'])).toMatchObject({ exit: 0 });
   const asked: string[] = [];
   const accept = (message: string) => {
@@ -128,7 +137,7 @@ test('an agent finds them, and repairs one: approved by the person, proven by li
   try {
     const { structuredContent } = await client.raw('list_targets', { discover: true });
     const answer = Object(structuredContent);
-    expect(answer.summary).toMatch(/^5 found, 3 critical: /);
+    expect(answer.summary).toMatch(/^6 found, 4 critical: /);
     expect(answer.next).toMatchObject({ who: 'you' });
     expect(answer.called.text).toMatch(/^<outside-[0-9a-f]{24}>\n/);
     const told = JSON.stringify(structuredContent);
@@ -139,21 +148,27 @@ test('an agent finds them, and repairs one: approved by the person, proven by li
       while (view.status === 'working') view = await client.call('inspect_run', { run, waitMs: 40_000, since: view.version });
       return view;
     };
-    const started = await client.call('start_workflow', { workflow: 'dokploy_regenerate_keys', input: { target: 'gen-b' } });
-    const review = await settled(started.runId);
-    expect(review).toMatchObject({ state: 'review', status: 'waiting' });
-    await client.call('advance_run', { run: started.runId, event: 'approve', waitMs: 1_000 });
-    const done = await settled(started.runId);
-    expect(done).toMatchObject({ state: 'done', status: 'done' });
-    expect(asked).toHaveLength(1);
-    const { structuredContent: healthy } = await client.raw('diagnose_target', { target: 'gen-b' });
-    const codes = (Object(healthy).findings as { code: string }[]).map(({ code }) => code);
-    expect(codes.filter((code) => /^(KEY_|KEYS_|LIVE_)/.test(code))).toEqual([]);
-    for (const value of await secretsOf('one')) expect(JSON.stringify([review, done, healthy]).includes(value)).toBe(false);
+    for (const [target, dokploy] of [
+      ['gen-b', 'one'],
+      ['gen-b-split-second', 'one'],
+      ['gen-a', 'three'],
+    ] as const) {
+      const { runId: run } = await client.call('start_workflow', { workflow: 'dokploy_regenerate_keys', input: { target } });
+      const review = await settled(run);
+      expect(review).toMatchObject({ state: 'review', status: 'waiting' });
+      await client.call('advance_run', { run, event: 'approve', waitMs: 1_000 });
+      const done = await settled(run);
+      expect(done).toMatchObject({ state: 'done', status: 'done' });
+      const { structuredContent: healthy } = await client.raw('diagnose_target', { target });
+      const codes = (Object(healthy).findings as { code: string }[]).map(({ code }) => code);
+      expect(codes.filter((code) => /^(KEY_|KEYS_|LIVE_)/.test(code))).toEqual([]);
+      for (const value of await secretsOf(dokploy)) expect(JSON.stringify([review, done, healthy]).includes(value)).toBe(false);
+    }
+    expect(asked).toHaveLength(3);
   } finally {
     await client.close();
   }
-}, 120_000);
+}, 180_000);
 
 test.each([
   ['the images of auth and rest', 'services:\n  a: {image: supabase/gotrue:v2}\n  b: {image: postgrest/postgrest:v12}\n', '', true],
