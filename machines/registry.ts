@@ -1,4 +1,5 @@
 import { backup } from './backup.ts';
+import { cleanupBackups } from './cleanup-backups.ts';
 import { manageDomain } from './manage-domain.ts';
 import { rebuild } from './rebuild.ts';
 import { removeInstance } from './remove-instance.ts';
@@ -28,6 +29,7 @@ export const workflows = {
   'rotate-secrets': rotateSecrets,
   'manage-domain': manageDomain,
   'remove-instance': removeInstance,
+  'cleanup-backups': cleanupBackups,
 } as const satisfies Record<string, WorkflowDefinition>;
 
 export type WorkflowName = keyof typeof workflows;

@@ -5,6 +5,7 @@
 import { contracts } from '../machines/effects/registry.ts';
 import { workflows } from '../machines/registry.ts';
 import { type BackupReading, createBackupReading } from './backup-reading.ts';
+import { type BackupSchedules, createBackupSchedules } from './backup-schedules.ts';
 import { systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import type { DraftedTarget, TargetSource } from './connections.ts';
@@ -44,8 +45,10 @@ export type Warning = { code: string; say: string };
 export type DokployCheck = { version: string; warnings: Warning[] };
 
 export type App = McpApp &
-  BackupReading &
-  Pick<Desk, 'backups' | 'home' | 'engine' | 'worker' | 'registry' | 'vault' | 'tokens' | 'runAccess' | 'approver'> & {
+  BackupReading & { schedules: BackupSchedules } & Pick<
+    Desk,
+    'backups' | 'home' | 'engine' | 'worker' | 'registry' | 'vault' | 'tokens' | 'runAccess' | 'approver'
+  > & {
     /** Status, audit, pruning, runs of other definitions. */
     operations: Operations;
     /** As given, for a worker that is left behind. */
@@ -83,6 +86,7 @@ export async function openApp({ config, log, scrubber, patience, workflowFolders
   const engine = audited({ engine: desk.engine, store, clock: systemClock, log });
   const operations = createOperations({ desk, clock: systemClock, log });
   const worker = workingOpenly(desk, operations, log);
+  const readers = readersOf(desk, scrubber);
   return {
     home,
     engine,
@@ -99,8 +103,8 @@ export async function openApp({ config, log, scrubber, patience, workflowFolders
     operations,
     workflowFolders,
     backups: desk.backups,
-    ...createBackupReading({ desk, clock: systemClock }),
-    ...readersOf(desk, scrubber),
+    ...readers,
+    schedules: createBackupSchedules({ desk, engine, keyEscrowed: readers.keyEscrowed, clock: systemClock, log }),
     connection: (row, staged) => connectionOf(vault, row, staged),
     checkDokploy: (connection) => askDokploy(connection, createLimiters({ turnstile: desk.rates })(connection.name)),
     readAddress,
@@ -145,9 +149,9 @@ const dueSoonMs = 10 * 60_000;
 
 /** The plain reads of the MCP door; what a diagnosis reads from outside is made known to the scrubber first. */
 export function readersOf(
-  desk: Pick<Desk, 'engine' | 'catalog' | 'registry' | 'store' | 'vault' | 'rates' | 'home' | 'runAccess' | 'onChange'>,
+  desk: Pick<Desk, 'engine' | 'catalog' | 'registry' | 'store' | 'vault' | 'rates' | 'home' | 'runAccess' | 'onChange' | 'backups'>,
   scrubber: Scrubber,
-): Omit<McpApp, 'engine'> & Pick<App, 'registerFound' | 'draftTarget'> {
+): Omit<McpApp, 'engine'> & Pick<App, 'registerFound' | 'draftTarget'> & BackupReading {
   const { register, scrub } = scrubber;
   const { engine, catalog, registry, store, vault, rates, home } = desk;
   const limiterFor = createLimiters({ turnstile: rates });
@@ -158,6 +162,7 @@ export function readersOf(
     ...createRunFacts(desk),
     ...createDiagrams(desk),
     onChange: desk.onChange,
+    ...createBackupReading({ desk, clock: systemClock }),
     describeWorkflow(reference) {
       const { name, title, description, aliases, steps, input } = catalog.workflow(reference);
       return { name, title, description, aliases, steps, input: catalog.jsonSchema(input) };

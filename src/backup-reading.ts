@@ -20,6 +20,8 @@ export type BackupVerdict = { id: string; files: number; bytes: number; tables: 
 
 export type BackupReading = {
   backupKeys: BackupKeys;
+  /** True when somebody else than this machine can open the backups to come. */
+  keyEscrowed(): Promise<boolean>;
   /** Takes every backup of a target into the index that lies in the store and is signed with a key of this home; returns their ids. */
   adoptBackups(target: string, store: string): Promise<string[]>;
   listBackups(target?: string): Promise<BackupSummary[]>;
@@ -30,8 +32,10 @@ export type BackupReading = {
 type Deps = { desk: Pick<Desk, 'backups' | 'vault' | 'registry'>; clock: Pick<Clock, 'now'> };
 
 export function createBackupReading({ desk, clock }: Deps): BackupReading {
+  const backupKeys = createBackupKeys({ desk, clock });
   return {
-    backupKeys: createBackupKeys({ desk, clock }),
+    backupKeys,
+    keyEscrowed: async () => (await backupKeys.list()).escrowed,
     async adoptBackups(target, store) {
       const { readForeignBackups } = await import('./effects/backup/adopt.ts');
       const rows = await readForeignBackups({ backups: desk.backups }, (reference) => desk.vault.reveal(reference), target, store);

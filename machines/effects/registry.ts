@@ -1,5 +1,6 @@
 import { discardBackup, planBackup, prepareKey, publishBackup, verifyBackup, writePart } from './backup.ts';
 import { noteChange, proveTarget, redeploy, returnConfiguration, storeJwtSecret, takeSnapshot, writeConfiguration } from './change.ts';
+import { planCleanup, removeBackups } from './cleanup.ts';
 import type { Contract } from './contract.ts';
 import { checkDomain } from './dns.ts';
 import {
@@ -78,6 +79,8 @@ export const contracts = {
   'backup.publish@1': publishBackup,
   'backup.verify@1': verifyBackup,
   'backup.discard@1': discardBackup,
+  'backup.planCleanup@1': planCleanup,
+  'backup.removeBackups@1': removeBackups,
   'restore.planRestore@1': planRestore,
   'restore.applyRoles@1': applyRoles,
   'restore.applyDatabase@1': applyDatabase,

@@ -1,3 +1,4 @@
+import type { BackupReading } from '../backup-reading.ts';
 import type { AccessAnswer, AccessQuestion, ConnectionTest, WayTaken } from '../connections.ts';
 import type { DatabaseReads } from '../database-reads.ts';
 import type { Discovery } from '../discovery.ts';
@@ -8,7 +9,7 @@ import type { SqlAnswer, SqlQuestion } from '../sql-reading.ts';
 import type { RunFacts } from './connection.ts';
 
 /** What the MCP door needs of the house; src/app.ts fits it. */
-export type McpApp = {
+export type McpApp = Pick<BackupReading, 'listBackups' | 'verifyBackup' | 'keyEscrowed'> & {
   engine: Engine;
   /** A workflow by name or alias, with its input as JSON Schema. Throws WORKFLOW_UNKNOWN. */
   describeWorkflow(name: string): WorkflowDescription;

@@ -22,6 +22,11 @@ export function scoped(app: McpApp, connection: Connection): McpApp {
     targets: async () => (await app.targets()).filter(({ name }) => targets === undefined || targets.includes(name)),
     // Which Dokploys there are is no part of a limit to some targets.
     dokploys: async () => (targets === undefined ? app.dokploys() : []),
+    listBackups: async (target) => (await app.listBackups(target)).filter((row) => targets === undefined || targets.includes(row.target)),
+    verifyBackup: async (id, signal, progress) => {
+      await requireBackup(app, connection, id);
+      return app.verifyBackup(id, signal, progress);
+    },
     discover: async (names, signal) => app.discover(targets === undefined ? names : [], signal),
   };
 }
@@ -39,6 +44,9 @@ function scopedEngine(app: McpApp, connection: Connection, meant: (reference: st
           message: 'This connection starts runs on its own targets only, and the input names none of them.',
           fix: `It has: ${targets.join(', ')}.`,
         });
+      const backup: unknown =
+        typeof request.input === 'object' && request.input !== null ? Reflect.get(request.input, 'backup') : undefined;
+      if (targets && typeof backup === 'string') await requireBackup(app, connection, backup);
       return shown(engine.start(request, caller));
     },
     advance: async (request, caller) => shown(engine.advance({ ...request, run: await meant(request.run) }, caller)),
@@ -54,6 +62,16 @@ function scopedEngine(app: McpApp, connection: Connection, meant: (reference: st
     pendingApprovals: async (run) => engine.pendingApprovals(await meant(run)),
     list: (filter) => visibleRuns(app, connection, filter),
   };
+}
+
+/** A backup holds the data of its target, wherever it is restored. Throws BACKUP_UNKNOWN. */
+async function requireBackup(app: McpApp, { targets }: Connection, id: string): Promise<void> {
+  const row = (await app.listBackups()).find((each) => each.id === id);
+  if (targets === undefined || (row !== undefined && targets.includes(row.target))) return;
+  throw new AppError('BACKUP_UNKNOWN', {
+    message: `There is no backup ${JSON.stringify(id.slice(0, 80))} in the index.`,
+    fix: 'List the backups to see their ids.',
+  });
 }
 
 /** Throws RUN_UNKNOWN, or RUN_AMBIGUOUS with the visible ones only. */

@@ -1,5 +1,6 @@
 /** The groups of tools (design §5): core is always on, the others by `--toolsets` at start; the order is always the same. */
 import { AppError } from '../errors.ts';
+import { listBackups, verifyBackup } from './backup-tools.ts';
 import { checkAccess, connect, testConnection } from './connection-tools.ts';
 import { describeSchema, generateTypes, seedDatabase } from './development-tools.ts';
 import { readLogs } from './log-tools.ts';
@@ -27,6 +28,7 @@ export const toolsets: Readonly<Record<string, readonly Tool[]>> = {
     readLogs,
   ],
   connections: [testConnection, connect, checkAccess],
+  backups: [listBackups, verifyBackup],
   monitoring: [monitorConnections, databaseStats, advisors],
   development: [generateTypes, describeSchema, seedDatabase],
 };

@@ -1,5 +1,6 @@
 import { defineCommand } from 'citty';
 import type { StagedSecret } from '../../engine/ports.ts';
+import { AppError } from '../../errors.ts';
 import { cliCaller } from '../approve-here.ts';
 import { usage } from '../arguments.ts';
 import { command, withApp } from '../command.ts';
@@ -134,7 +135,74 @@ const storeRemove = command(
     }),
 );
 
+const schedules = command('schedules', 'Backups that capstan worker starts by the clock', {}, () =>
+  withApp(async (app) => {
+    const rows = (await app.schedules.list()).map(({ name, record, dueAt, last }) => ({
+      name,
+      cron: `${record.cron} ${record.timezone}`,
+      target: String(record.input['target']),
+      dueAt: new Date(dueAt).toISOString(),
+      last: last === null ? '' : JSON.stringify(last),
+    }));
+    return { exit: exitCodes.ok, json: { schedules: rows }, text: table(rows, ['name', 'target', 'cron', 'dueAt', 'last']) };
+  }),
+);
+
+const scheduleAdd = command(
+  'schedule-add',
+  'Let capstan worker back a target up by the clock; refused until the key is kept elsewhere',
+  {
+    name: { type: 'positional', required: true, description: 'name of the schedule' },
+    target: { type: 'string', required: true, description: 'The target to back up' },
+    cron: { type: 'string', required: true, description: 'minute hour day month weekday, such as "30 3 * * *"' },
+    timezone: { type: 'string', description: 'Such as Europe/Berlin; default: UTC' },
+    store: storeFlag,
+    kind: { type: 'string', description: 'full (default), schema or data' },
+  },
+  ({ name, target: of, cron, timezone = 'UTC', store, kind }) =>
+    withApp(async (app) => {
+      if (kind !== undefined && !['full', 'schema', 'data'].includes(kind))
+        throw usage('capstan backups schedule-add', '--kind is full, schema or data.');
+      if (store !== undefined) await app.backups.store(store);
+      const input = { target: of, ...(store === undefined ? {} : { store }), ...(kind === undefined ? {} : { kind }) };
+      const { dueAt } = await app.schedules.add({ name, cron, timezone, input });
+      await app.operations.note(`backups schedule-add ${name}`, cliCaller());
+      const at = new Date(dueAt).toISOString();
+      return {
+        exit: exitCodes.ok,
+        json: { name, dueAt: at },
+        text: `The first backup of ${of} starts at ${at}, if capstan worker runs then.`,
+      };
+    }),
+);
+
+const scheduleRemove = command(
+  'schedule-remove',
+  'No longer back up by this schedule',
+  { name: { type: 'positional', required: true, description: 'name of the schedule' } },
+  ({ name }) =>
+    withApp(async (app) => {
+      if (!(await app.schedules.remove(name)))
+        throw new AppError('SCHEDULE_UNKNOWN', {
+          message: `There is no schedule ${name.slice(0, 60)}.`,
+          fix: 'See: capstan backups schedules.',
+        });
+      await app.operations.note(`backups schedule-remove ${name}`, cliCaller());
+      return { exit: exitCodes.ok, json: { removed: name }, text: `Removed the schedule ${name}.` };
+    }),
+);
+
 export const backups = defineCommand({
   meta: { name: 'backups', description: 'Look at backups, verify them, and say where they lie' },
-  subCommands: { list, verify, adopt, stores, 'store-add': storeAdd, 'store-remove': storeRemove },
+  subCommands: {
+    list,
+    verify,
+    adopt,
+    stores,
+    'store-add': storeAdd,
+    'store-remove': storeRemove,
+    schedules,
+    'schedule-add': scheduleAdd,
+    'schedule-remove': scheduleRemove,
+  },
 });

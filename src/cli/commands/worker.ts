@@ -32,6 +32,7 @@ export const worker = command(
     process.once('SIGINT', stop).once('SIGTERM', stop);
     await app.operations.carry();
     app.worker.start();
+    if (!untilIdle) void app.schedules.keep(stopped.signal);
     const ended = await (untilIdle ? untilNothingIsLeft(app, stopped.signal) : untilStopped(stopped.signal));
     await app.worker.stop(1_500);
     handover?.release();

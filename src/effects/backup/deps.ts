@@ -4,6 +4,7 @@ import { AppError } from '../../errors.ts';
 import type { DokployDeps } from '../dokploy/session.ts';
 import type { EffectContext } from '../handler.ts';
 import type { QueryPort } from '../postgres/read-catalog.ts';
+import { keptSqlOf } from '../postgres/sql-target.ts';
 import { type BackupReads, openStore, passphraseOf } from './book.ts';
 import { type DatabasePlace, parseDatabaseUrl } from './connection.ts';
 import type { EncryptTo } from './encryption.ts';
@@ -17,12 +18,18 @@ export type BackupDeps = DokployDeps & {
 
 /** The direct connection of a target. Throws TARGET_UNKNOWN, DATABASE_URL_MISSING and those of reading it. */
 export async function databaseOf(ctx: EffectContext, target: string): Promise<DatabasePlace> {
-  const { secrets } = await ctx.target(target);
-  const reference = secrets['databaseUrl'];
+  const record = await ctx.target(target);
+  const reference = record.secrets['databaseUrl'];
   if (reference !== undefined) return parseDatabaseUrl(await ctx.secrets.reveal(reference));
+  // Nothing of a dump goes over a transaction pooler, and what only containers reach is not reached from here.
+  const address = keptSqlOf(record).addresses.find((each) => each.password !== null && each.mode !== 'transaction' && !each.dockerInternal);
+  if (address?.password) {
+    const { host, port, user, database, ssl } = address;
+    return { host, port, user, database, sslmode: ssl, password: await ctx.secrets.reveal(address.password) };
+  }
   throw new AppError('DATABASE_URL_MISSING', {
     message: `The target ${target} has no direct connection to its database, which backups and restores need.`,
-    fix: `Publish the database port to the machine of Capstan, then store it: capstan targets add NAME --url URL --secret databaseUrl=env:DATABASE_URL.`,
+    fix: `Publish the database port to the machine of Capstan, then store it: capstan targets add NAME --url URL --connection env:DATABASE_URL.`,
     details: { target },
   });
 }

@@ -1,4 +1,5 @@
 /** The handlers of the backup effects. */
+import { planCleanup, removeBackups } from './cleanup.ts';
 import type { BackupDeps } from './deps.ts';
 import { prepareKey } from './key-effects.ts';
 import { planBackup } from './plan-backup.ts';
@@ -18,11 +19,13 @@ export function createBackupHandlers(deps: BackupDeps) {
     'backup.publish@1': publishBackup(deps),
     'backup.verify@1': verifyBackup(deps),
     'backup.discard@1': discard(deps),
+    'backup.planCleanup@1': planCleanup(deps),
+    'backup.removeBackups@1': removeBackups(deps),
     'restore.planRestore@1': planRestore(deps),
     'restore.applyRoles@1': applyRoles(deps),
     'restore.applyDatabase@1': applyDatabase(deps),
     'restore.prove@1': proveRestore(deps),
-    'restore.swapDatabase@1': swapDatabase(deps),
+    'restore.swapDatabase@1': swapDatabase(),
     'restore.finish@1': finishRestore(deps),
   };
 }

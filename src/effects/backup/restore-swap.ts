@@ -16,7 +16,7 @@ import { contentsOf } from './verify.ts';
 
 type Swapped = { database: string; keptAs: string; downMs: number };
 
-export function swapDatabase(deps: BackupDeps) {
+export function swapDatabase() {
   return defineHandler(contract.swapDatabase, {
     async prepare(ctx, input): Promise<{ names: string[] }> {
       const { plan, place } = await openPlan(ctx, input);
