@@ -199,7 +199,12 @@ export function readersOf(
       const { readTargetLogs } = await import('./log-reading.ts');
       return readTargetLogs({ ...outside, scrub, exports: home.exports }, question, signal);
     },
-    database: createDatabaseReads({ open: reach.open, scrub, exports: home.exports }),
+    database: createDatabaseReads({
+      open: reach.open,
+      scrub,
+      exports: home.exports,
+      hasWorkflow: (name) => engine.workflows().some((each) => each.name === name),
+    }),
     async testConnection(target, signal) {
       const { testConnection } = await import('./connections.ts');
       return testConnection({ ...outside, reach, readAddress }, target, signal);

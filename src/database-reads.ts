@@ -48,6 +48,8 @@ export type DatabaseDeps = {
   /** Throws TARGET_UNKNOWN and the codes of the ladder. */
   open(target: string, purpose: Purpose, options?: OpenOptions): Promise<SqlSession>;
   scrub(text: string): string;
+  /** Whether this installation has a workflow of that name. */
+  hasWorkflow(name: string): boolean;
   /** Folder for files that nobody named. */
   exports: string;
 };
@@ -91,7 +93,7 @@ const forDescription: SectionName[] = [
   'types',
 ];
 
-export function createDatabaseReads({ open, scrub, exports }: DatabaseDeps): DatabaseReads {
+export function createDatabaseReads({ open, scrub, hasWorkflow, exports }: DatabaseDeps): DatabaseReads {
   async function withSession<T>(
     target: string,
     purpose: 'read' | 'watch',
@@ -133,10 +135,10 @@ export function createDatabaseReads({ open, scrub, exports }: DatabaseDeps): Dat
       }),
     connections: (target, signal) =>
       withSession(target, 'watch', signal, async (session, via) => {
-        const [{ connectionReport, holders }, { readConnections }] = await activity();
+        const [{ connectionReport, holders, resizePool }, { readConnections }] = await activity();
         const facts = await readConnections(session);
         const pooler = await poolerOf(target, session, signal);
-        return { target, via, ...connectionReport(facts, pooler), holders: holders(facts) };
+        return { target, via, ...connectionReport(facts, pooler, hasWorkflow(resizePool)), holders: holders(facts) };
       }),
     statistics: (target, signal) =>
       withSession(target, 'watch', signal, async (session, via) => {

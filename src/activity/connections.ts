@@ -52,7 +52,10 @@ export type ConnectionReport = {
   recommendations: Recommendation[];
 };
 
-export type Recommendation = { say: string; workflow?: { name: 'resize-pool'; input: { poolSize: number } } };
+/** `workflow` only where this installation has it. */
+export type Recommendation = { say: string; poolSize?: number; workflow?: typeof resizePool };
+
+export const resizePool = 'resize-pool';
 
 /** The share of the usable connections at which one looks, and at which one acts. */
 export const watchAt = 75;
@@ -60,7 +63,7 @@ export const alertAt = 90;
 /** What a change should leave in use. */
 const aimPercent = 65;
 
-export function connectionReport(facts: ConnectionFacts, pooler: PoolerSettings): ConnectionReport {
+export function connectionReport(facts: ConnectionFacts, pooler: PoolerSettings, canResize: boolean): ConnectionReport {
   const { complete, maxConnections: max, reserved } = facts;
   const byService = shares(facts);
   const current = byService.reduce((sum, { connections }) => sum + connections, 0);
@@ -68,7 +71,7 @@ export function connectionReport(facts: ConnectionFacts, pooler: PoolerSettings)
   const percent = Math.round((1000 * current) / usable) / 10;
   const level: Level = percent >= alertAt ? 'alert' : percent >= watchAt ? 'watch' : 'ok';
   const say = `${current} of ${usable} usable connections are in use (${percent} %; max_connections ${max}, ${reserved} reserved).`;
-  const recommendations = level === 'ok' ? [] : recommend({ byService, current, usable, max, pooler });
+  const recommendations = level === 'ok' ? [] : recommend({ byService, current, usable, max, pooler, canResize });
   return { level, say, current, max, reserved, percent, complete, byService, pooler, recommendations };
 }
 
@@ -89,9 +92,16 @@ function shares({ groups }: ConnectionFacts): ServiceShare[] {
   return [...found.values()].sort((a, b) => b.connections - a.connections || (a.service < b.service ? -1 : 1));
 }
 
-type Situation = { byService: readonly ServiceShare[]; current: number; usable: number; max: number; pooler: PoolerSettings };
+type Situation = {
+  byService: readonly ServiceShare[];
+  current: number;
+  usable: number;
+  max: number;
+  pooler: PoolerSettings;
+  canResize: boolean;
+};
 
-function recommend({ byService, current, usable, max, pooler }: Situation): Recommendation[] {
+function recommend({ byService, current, usable, max, pooler, canResize }: Situation): Recommendation[] {
   const waiting = byService.reduce((sum, { idleInTransaction }) => sum + idleInTransaction, 0);
   const pool = byService.find(({ service }) => service === 'supavisor');
   const wanted = pool && pooler.known ? smallerPool(pool.connections, current, usable, pooler.poolSize) : undefined;
@@ -104,20 +114,9 @@ function recommend({ byService, current, usable, max, pooler }: Situation): Reco
           },
         ]
       : []),
-    ...(wanted === undefined
-      ? []
-      : [
-          {
-            say: `Set the pool size to ${wanted} by the workflow resize-pool: it changes the pooler’s tenant row and POOLER_DEFAULT_POOL_SIZE=${wanted} together. The variable alone changes nothing, since the tenant was made at the first start.`,
-            workflow: { name: 'resize-pool' as const, input: { poolSize: wanted } },
-          },
-        ]),
+    ...(wanted === undefined ? [] : [resizeTo(wanted, canResize)]),
     ...(pool && !pooler.known
-      ? [
-          {
-            say: `The pooler holds ${pool.connections} connections, but its settings are not known (${pooler.say}); resize-pool reads and changes them.`,
-          },
-        ]
+      ? [{ say: `The pooler holds ${pool.connections} connections, but its settings are not known (${pooler.say}), so no size is named.` }]
       : []),
     ...(largest && largest.service === 'application'
       ? [
@@ -130,6 +129,22 @@ function recommend({ byService, current, usable, max, pooler }: Situation): Reco
       say: `Raise max_connections above ${max} in the command of the db service if nothing can be given up; each connection costs memory.`,
     },
   ];
+}
+
+/** The variable alone does nothing: the tenant was made at the first start. */
+function resizeTo(poolSize: number, canResize: boolean): Recommendation {
+  const variable = `POOLER_DEFAULT_POOL_SIZE=${poolSize}`;
+  const alone = 'The variable alone changes nothing, since the tenant was made at the first start.';
+  if (canResize)
+    return {
+      say: `Set the pool size to ${poolSize} by the workflow ${resizePool}: it changes the pooler’s tenant row and ${variable} together. ${alone}`,
+      poolSize,
+      workflow: resizePool,
+    };
+  return {
+    say: `Set the pool size to ${poolSize}: default_pool_size in _supavisor.tenants (and pool_size in _supavisor.users where it is set) together with ${variable}, then restart the pooler. ${alone}`,
+    poolSize,
+  };
 }
 
 /** The size at which the server is at its aim, if the pool shrinks as its size does; undefined where it would not help. */

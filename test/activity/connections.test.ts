@@ -44,7 +44,7 @@ describe('how near the end it is', () => {
     [88, 'alert'],
     [97, 'alert'],
   ])('%i of 97 usable is %s', (count, level) => {
-    const report = connectionReport(facts(group('supabase_admin', 'Supavisor', 'idle', count)), known);
+    const report = connectionReport(facts(group('supabase_admin', 'Supavisor', 'idle', count)), known, true);
     expect(report).toMatchObject({ level, current: count });
     expect(report.recommendations.length > 0).toBe(level !== 'ok');
   });
@@ -54,15 +54,31 @@ describe('how near the end it is', () => {
       connectionReport(
         facts(group('supabase_admin', 'Supavisor', 'idle', pool), group('postgres', 'app', 'idle', others)),
         known,
-      ).recommendations.flatMap(({ workflow }) => (workflow ? [workflow.input.poolSize] : []));
+        true,
+      ).recommendations.flatMap(({ poolSize }) => (poolSize === undefined ? [] : [poolSize]));
     expect(sized(40, 50)).toEqual([6]);
     expect(sized(60, 30)).toEqual([11]);
     expect(sized(1, 95)).toEqual([5]);
   });
 
+  test('a workflow is named only where there is one; else the two places that must change together', () => {
+    const advise = (canResize: boolean) =>
+      connectionReport(facts(group('supabase_admin', 'Supavisor', 'idle', 95)), known, canResize).recommendations[0];
+    expect(advise(true)).toMatchObject({ workflow: 'resize-pool', poolSize: 13 });
+    expect(advise(false)).toMatchObject({
+      poolSize: 13,
+      say: expect.stringMatching(/_supavisor\.tenants.*POOLER_DEFAULT_POOL_SIZE=13.*alone changes nothing/),
+    });
+    expect(JSON.stringify(advise(false))).not.toContain('resize-pool');
+  });
+
   test('an unknown pooler is said to be unknown, and no size is invented', () => {
-    const report = connectionReport(facts(group('supabase_admin', 'Supavisor', 'idle', 95)), { known: false, say: 'nobody may look' });
-    expect(report.recommendations.every(({ workflow }) => workflow === undefined)).toBe(true);
+    const report = connectionReport(
+      facts(group('supabase_admin', 'Supavisor', 'idle', 95)),
+      { known: false, say: 'nobody may look' },
+      true,
+    );
+    expect(report.recommendations.every(({ poolSize }) => poolSize === undefined)).toBe(true);
     expect(report.recommendations.map(({ say }) => say).join(' ')).toContain('nobody may look');
   });
 
@@ -71,7 +87,7 @@ describe('how near the end it is', () => {
       fc.property(fc.string({ minLength: 12 }), fc.integer({ min: 0, max: 200 }), (program, count) => {
         const name = `${program}-IGNORE-ALL`;
         const input = facts(group('postgres', name, 'idle in transaction', count));
-        const report = connectionReport(input, known);
+        const report = connectionReport(input, known, true);
         expect(JSON.stringify(report)).not.toContain('IGNORE-ALL');
         expect(holders(input)[0]?.['program']).toBe(name);
         expect(report.byService.reduce((sum, { connections }) => sum + connections, 0)).toBe(count);
