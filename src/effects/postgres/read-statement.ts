@@ -27,6 +27,9 @@ export type ReadOutcome = {
   duplicates: string[];
 };
 
+/** Up to here one statement is quicker than a transaction with a cursor; the session only reads in either case. */
+const onePageRows = 500;
+
 /** Before a session is opened. Throws SQL_WRITES, SQL_PARAMETERS and the codes of judge. */
 export async function judgeReading({ sql, parameters }: Pick<Reading, 'sql' | 'parameters'>): Promise<Judged> {
   const judged = await judge(sql);
@@ -60,7 +63,7 @@ export async function readStatement(
     take(page);
     return { fields, more: rows.length > offset + limit, duplicates: duplicatesOf(fields) };
   }
-  if (session.pages === undefined) return onePage(session, judged, reading, take);
+  if (session.pages === undefined || limit <= onePageRows) return onePage(session, judged, reading, take);
   let fields: SqlField[] = [];
   let left = limit;
   let more = false;
@@ -74,7 +77,7 @@ export async function readStatement(
   return { fields, more, duplicates: duplicatesOf(fields) };
 }
 
-/** Where each query has a session of its own, the limit becomes part of the statement; one row more tells whether there are more. */
+/** Few rows, or a rung where each query has a session of its own: the limit becomes part of the statement; one row more tells whether there are more. */
 async function onePage(session: SqlSession, judged: Judged, reading: Reading, take: (rows: Row[]) => boolean): Promise<ReadOutcome> {
   const { parameters, limit, offset, timeoutMs, signal } = reading;
   const count = parameters.length;
