@@ -54,7 +54,20 @@ const planShape = z.object({
   /** Of SQL: which kinds of statement, and how often. */
   classes: z.array(z.object({ class: z.string(), count: z.number() })).optional(),
   notes: z.array(z.string()).optional(),
+  /** Of a change of a running instance. */
+  say: z.string().optional(),
+  changes: z.array(z.object({ what: z.string(), name: z.string(), before: z.string(), after: z.string(), why: z.string() })).optional(),
+  recreated: z.array(z.string()).optional(),
+  databaseRestarts: z.boolean().optional(),
+  writes: z.array(z.string()).optional(),
+  warnings: z.array(z.object({ code: z.string(), say: z.string() })).optional(),
+  /** Of a restart. */
+  containers: z.array(z.object({ service: z.string(), container: z.string(), state: z.string() })).optional(),
+  /** Of a removal. */
+  data: z.object({ tables: z.number(), users: z.number(), objects: z.number() }).nullish(),
+  backup: z.object({ id: z.string(), madeAt: z.string(), verifiedAt: z.string() }).nullish(),
 });
+type Plan = z.infer<typeof planShape>;
 
 /** The masked plan among a run's details, or nothing. */
 export function planText(details: Record<string, unknown>): string {
@@ -67,8 +80,36 @@ export function planText(details: Record<string, unknown>): string {
     ...patches.map((patch) => `Patched: ${patch}`),
     ...findings.map((finding) => `${finding.severity} ${finding.code}: ${finding.say}`),
     ...(classes.length > 0 ? [`Statements: ${classes.map((each) => `${each.count} ${each.class}`).join(', ')}`] : []),
+    ...changeLines(plan.data),
     ...notes,
   ].join('\n');
+}
+
+/** What the person at the terminal must see of a change, a restart or a removal before typing a name. */
+function changeLines({
+  say,
+  changes = [],
+  recreated,
+  databaseRestarts,
+  writes = [],
+  warnings = [],
+  containers = [],
+  data,
+  backup,
+}: Plan): string[] {
+  return [
+    ...(say === undefined || say === '' ? [] : [say]),
+    ...(changes.length > 0 ? [table(changes, ['what', 'name', 'before', 'after', 'why'])] : []),
+    ...(containers.length > 0 ? [table(containers, ['service', 'container', 'state'])] : []),
+    ...(recreated === undefined ? [] : [`Containers made anew: ${recreated.length === 0 ? 'none is known' : recreated.join(', ')}.`]),
+    ...(recreated === undefined || databaseRestarts === undefined
+      ? []
+      : [`The database ${databaseRestarts ? 'restarts' : 'is not among them'}.`]),
+    ...(data ? [`It holds ${data.tables} tables, ${data.users} users and ${data.objects} stored objects.`] : []),
+    ...(backup ? [`Newest backup that was found whole: ${backup.id}, made ${backup.madeAt}, verified ${backup.verifiedAt}.`] : []),
+    ...writes.map((write) => `Then: ${write}`),
+    ...warnings.map((warning) => `${warning.code}: ${warning.say}`),
+  ];
 }
 
 export function undoText(items: readonly UndoItem[]): string {

@@ -31,8 +31,7 @@ const listOf = (...names: string[]) => ({
 
 export const listWorkflows = {
   name: 'list_workflows',
-  description:
-    'Use this first for any job of several steps: lists the workflows. With name: its input schema, steps, risks and usual duration.',
+  description: 'List the workflows that can be started. With name: its input schema, steps, risks and usual duration.',
   input: z.strictObject({ name: z.string().min(1).max(120).optional() }),
   output: { type: 'object' },
   annotations: reads,
@@ -77,7 +76,7 @@ export const advanceRun = {
 
 export const inspectRun = {
   name: 'inspect_run',
-  description: 'See where a run stands, or wait while it works: summary, timeline of events, the plan to approve, or its effects.',
+  description: 'Look at a run: summary, timeline of events, the plan to approve, or its effects. Waits while it works.',
   input: z.strictObject({
     run,
     view: z.enum(['summary', 'timeline', 'plan', 'effects']).optional(),
@@ -90,7 +89,7 @@ export const inspectRun = {
 
 export const rollbackRun = {
   name: 'rollback_run',
-  description: 'Use this to take back what a run did: it returns to an earlier checkpoint. dryRun shows what would be undone.',
+  description: 'Go back to an earlier checkpoint and undo outside what was done since. dryRun shows what would be undone.',
   input: z.strictObject({
     run,
     to: z.union([z.int().min(0), z.string().min(1).max(120)]).describe('Checkpoint number or name; 0 is the start'),
@@ -106,7 +105,7 @@ export const rollbackRun = {
 
 export const cancelRun = {
   name: 'cancel_run',
-  description: 'End a run for good and leave what it changed outside, which the answer lists. To undo that, use rollback_run.',
+  description: 'End a run without undoing what it changed outside; the answer lists what stands there.',
   input: z.strictObject({ run, requestKey }),
   output: runView,
   annotations: destroys,
@@ -115,7 +114,7 @@ export const cancelRun = {
 
 export const listRuns = {
   name: 'list_runs',
-  description: 'Find a run whose id is not known, or what waits, works or needs attention; newest first.',
+  description: 'List runs, newest first.',
   input: z.strictObject({
     status: z.enum(runStatuses).optional(),
     workflow: z.string().min(1).max(120).optional(),
