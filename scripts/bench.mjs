@@ -143,7 +143,14 @@ function sql() {
   return { ...figures, goals };
 }
 
-const groups = { server, engine: engineFigures, sql };
+/** `npm run bench -- backup 100 2000` names the sizes in MB. */
+async function backup() {
+  const { backup: measure } = await import('./bench-backup.mjs');
+  const sizes = process.argv.slice(3).map(Number);
+  return measure(sizes.length > 0 ? sizes : undefined);
+}
+
+const groups = { server, engine: engineFigures, sql, backup };
 const wanted = process.argv[2];
 if (wanted !== undefined && !(wanted in groups)) {
   console.error(`unknown: ${wanted}; choose one of ${Object.keys(groups).join(', ')}`);

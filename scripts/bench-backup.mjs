@@ -1,0 +1,66 @@
+// The stream of a backup beside `pg_dump -Fc -Z0 | zstd -3 | gpg -c` on the same data in the same run: `npm run bench -- backup [MB …]`.
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findPostgres, reachableBinaries } from '../dist-test/src/sandbox/postgres/binaries.js';
+import { initCluster, startCluster } from '../dist-test/src/sandbox/postgres/cluster.js';
+
+const child = new URL('../dist-test/test/helpers/bench-backup.js', import.meta.url).pathname;
+const round = (value) => Math.round(value * 10) / 10;
+
+/** Rows as tables have them: numbers, times, words, and a part that does not compress. */
+const fill = (mb) => `
+  create table public.bench as
+  select g as id, now() - g * interval '1 second' as at, 'customer ' || (g % 5000) as name, md5(g::text) || md5((g * 7)::text) as token,
+    repeat('lorem ipsum dolor sit amet ', 8) || g as body
+  from generate_series(1, ${Math.round((mb * 1_000_000) / 340)}) g`;
+
+async function measure(mb) {
+  const folder = mkdtempSync(join(tmpdir(), 'capstan-bench-backup-'));
+  chmodSync(folder, 0o755);
+  const binaries = await reachableBinaries(await findPostgres(['npm', 'system', 'path']), join(folder, 'native'));
+  const password = await initCluster(binaries, join(folder, 'data'));
+  const cluster = await startCluster(binaries, join(folder, 'data'));
+  const url = `postgres://supabase_admin:${password}@127.0.0.1:${cluster.port}/postgres`;
+  try {
+    execFileSync('psql', ['-q', url, '-c', fill(mb)]);
+    writeFileSync(join(folder, 'pass'), 'bench passphrase of the reference', { mode: 0o600 });
+    const reference = () => {
+      const out = join(folder, 'reference.pgp');
+      const gpg = `gpg --homedir ${folder} --batch -q --yes --pinentry-mode loopback --passphrase-file ${join(folder, 'pass')} --cipher-algo AES256 -z 0 -c -o ${out}`;
+      const began = performance.now();
+      execFileSync('/bin/sh', ['-c', `pg_dump -Fc -Z0 "$0" | zstd -3 -q | ${gpg}`, url]);
+      return { ms: performance.now() - began, bytes: statSync(out).size };
+    };
+    const ours = () =>
+      JSON.parse(
+        execFileSync(process.execPath, [child, folder], { env: { ...process.env, CAPSTAN_TEST_BENCH_URL: url }, encoding: 'utf8' }),
+      );
+    const rows = [];
+    for (let i = 0; i < 2; i++) rows.push({ reference: reference(), ours: ours() });
+    const best = (side) => rows.map((row) => row[side]).reduce((a, b) => (b.ms < a.ms ? b : a));
+    const [a, b] = [best('reference'), best('ours')];
+    const raw = b.rawBytes / 1_000_000;
+    return {
+      rawMb: round(raw),
+      storedMb: round(b.bytes / 1_000_000),
+      mbPerSecond: round(raw / (b.ms / 1_000)),
+      firstByteMs: b.firstByteMs,
+      peakRssMb: round(b.peakRssMb),
+      verifyMbPerSecond: round(raw / (b.verifyMs / 1_000)),
+      reference: { mbPerSecond: round(raw / (a.ms / 1_000)), storedMb: round(a.bytes / 1_000_000) },
+      ofReference: round(a.ms / b.ms),
+    };
+  } finally {
+    await cluster.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Figures per size; 100 MB and 1 GB where none is asked for. */
+export async function backup(sizes = [100, 1_000]) {
+  const rows = [];
+  for (const mb of sizes) rows.push(await measure(mb));
+  return { rows, goals: { firstByteMs: 2_000, peakRssMb: 200, ofReference: 0.9 } };
+}

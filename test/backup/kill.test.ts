@@ -1,0 +1,90 @@
+/** A real process, killed with SIGKILL while it streams: the next one finishes the backup, and nothing half done is left anywhere. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startTestPostgres, type TestPostgres, whyWithout } from '../helpers/backup-postgres.ts';
+import { capstan, jsonOf } from '../helpers/cli.ts';
+import { mainFile } from '../helpers/mcp-clients.ts';
+
+const why = whyWithout('pg_dump', 'pg_restore', 'zstd') ?? (process.platform === 'linux' ? undefined : 'reads /proc');
+let postgres: TestPostgres;
+let home: string;
+beforeAll(async () => {
+  if (why) return;
+  postgres = await startTestPostgres();
+  // Text that does not compress, so that the part takes a while.
+  await postgres.sql(
+    `create table public.big as select g, (select string_agg(md5(g::text || i::text || random()::text), '') from generate_series(1, 40) i) as t from generate_series(1, 60000) g`,
+  );
+  home = mkdtempSync(join(tmpdir(), 'capstan-kill-'));
+  const added = await capstan(home, ['targets', 'add', 'shop', '--url', 'http://127.0.0.1:9', '--secret', 'databaseUrl=env:DB'], {
+    DB: postgres.url(),
+  });
+  expect(added.exit).toBe(0);
+}, 120_000);
+afterAll(async () => {
+  await postgres?.stop();
+  if (home) rmSync(home, { recursive: true, force: true });
+});
+
+/** Until a file of the dump has begun to grow under its unfinished name. */
+async function streaming(child: ChildProcess): Promise<void> {
+  const root = join(home, 'backups', 'shop');
+  for (const until = Date.now() + 60_000; Date.now() < until; await pause(3)) {
+    if (child.exitCode !== null) throw new Error('the process ended before it could be killed');
+    for (const folder of existsSync(root) ? readdirSync(root) : [])
+      for (const name of readdirSync(join(root, folder)))
+        if (/dump.*unfinished$/.test(name) && (statSync(join(root, folder, name), { throwIfNoEntry: false })?.size ?? 0) > 100_000) return;
+  }
+  throw new Error('the dump never began');
+}
+
+/** Command lines and environments of every process, as another process sees them. */
+function seenInProc(): string {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .map((pid) => {
+      try {
+        const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+        return /capstan|main\.js|pg_dump|zstd/.test(command) ? command + readFileSync(`/proc/${pid}/environ`, 'latin1') : '';
+      } catch {
+        return '';
+      }
+    })
+    .join('\n');
+}
+
+test.skipIf(why)(
+  'a backup whose process is killed in the middle of a part is finished by the next process',
+  async () => {
+    const child = spawn(process.execPath, [mainFile, 'run', 'backup', '--set', 'target=shop', '--json'], {
+      env: { CAPSTAN_HOME: home, PATH: process.env['PATH'] ?? '', HOME: home },
+      stdio: 'ignore',
+    });
+    await streaming(child);
+    const seen = seenInProc();
+    expect(seen).toContain('pg_dump');
+    expect(seen).not.toContain(postgres.password);
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('exit', resolve));
+    const worker = await capstan(home, ['worker', '--until-idle', '--json']);
+    expect(worker.exit).toBe(0);
+    const [run] = jsonOf(await capstan(home, ['runs', 'list', '--json']))['runs'] as { runId: string; status: string }[];
+    expect(run?.status).toBe('done');
+    const [row, ...others] = jsonOf(await capstan(home, ['backups', 'list', '--json']))['backups'] as {
+      id: string;
+      verifiedAt: string | null;
+    }[];
+    expect([others, row?.verifiedAt !== null]).toEqual([[], true]);
+    const folder = join(home, 'backups', 'shop', row?.id ?? '');
+    expect(readdirSync(folder).filter((name) => /unfinished|note/.test(name))).toEqual([]);
+    expect((await capstan(home, ['backups', 'verify', row?.id ?? '', '--json'])).exit).toBe(0);
+    expect(await postgres.sql(`select count(*)::int as n from pg_stat_activity where application_name like '%writePart%'`)).toEqual([
+      { n: 0 },
+    ]);
+  },
+  180_000,
+);
