@@ -31,7 +31,8 @@ const listOf = (...names: string[]) => ({
 
 export const listWorkflows = {
   name: 'list_workflows',
-  description: 'List the workflows that can be started. With name: its input schema, steps, risks and usual duration.',
+  description:
+    'Use this first for any job of several steps: lists the workflows. With name: its input schema, steps, risks and usual duration.',
   input: z.strictObject({ name: z.string().min(1).max(120).optional() }),
   output: { type: 'object' },
   annotations: reads,
@@ -76,7 +77,7 @@ export const advanceRun = {
 
 export const inspectRun = {
   name: 'inspect_run',
-  description: 'Look at a run: summary, timeline of events, the plan to approve, or its effects. Waits while it works.',
+  description: 'See where a run stands, or wait while it works: summary, timeline of events, the plan to approve, or its effects.',
   input: z.strictObject({
     run,
     view: z.enum(['summary', 'timeline', 'plan', 'effects']).optional(),
@@ -89,7 +90,7 @@ export const inspectRun = {
 
 export const rollbackRun = {
   name: 'rollback_run',
-  description: 'Go back to an earlier checkpoint and undo outside what was done since. dryRun shows what would be undone.',
+  description: 'Use this to take back what a run did: it returns to an earlier checkpoint. dryRun shows what would be undone.',
   input: z.strictObject({
     run,
     to: z.union([z.int().min(0), z.string().min(1).max(120)]).describe('Checkpoint number or name; 0 is the start'),
@@ -105,7 +106,7 @@ export const rollbackRun = {
 
 export const cancelRun = {
   name: 'cancel_run',
-  description: 'End a run without undoing what it changed outside; the answer lists what stands there.',
+  description: 'End a run for good and leave what it changed outside, which the answer lists. To undo that, use rollback_run.',
   input: z.strictObject({ run, requestKey }),
   output: runView,
   annotations: destroys,
@@ -114,7 +115,7 @@ export const cancelRun = {
 
 export const listRuns = {
   name: 'list_runs',
-  description: 'List runs, newest first.',
+  description: 'Find a run whose id is not known, or what waits, works or needs attention; newest first.',
   input: z.strictObject({
     status: z.enum(runStatuses).optional(),
     workflow: z.string().min(1).max(120).optional(),
