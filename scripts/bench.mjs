@@ -1,9 +1,10 @@
-// Figures of this machine as JSON, each beside its goal or a reference from the same run: `npm run bench [-- server|engine|sql]`.
+// Figures of this machine as JSON, each beside its goal or a reference from the same run: `npm run bench [-- server|mcp|engine|sql]`.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { mcpFigures } from './bench-mcp.mjs';
 
 const root = new URL('../', import.meta.url);
 const main = new URL('dist/src/main.js', root).pathname;
@@ -150,7 +151,7 @@ async function backup() {
   return measure(sizes.length > 0 ? sizes : undefined);
 }
 
-const groups = { server, engine: engineFigures, sql, backup };
+const groups = { server, mcp: () => mcpFigures(withHome), engine: engineFigures, sql, backup };
 const wanted = process.argv[2];
 if (wanted !== undefined && !(wanted in groups)) {
   console.error(`unknown: ${wanted}; choose one of ${Object.keys(groups).join(', ')}`);

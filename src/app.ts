@@ -26,6 +26,7 @@ import { createOperations, type Operations } from './operations.ts';
 import { createRunFacts } from './run-facts.ts';
 import type { Scrubber } from './scrub.ts';
 import { createSqlReach } from './sql-reach.ts';
+import { exportText } from './store/exports.ts';
 import type { DokployRow } from './store/registry.ts';
 import { beginWorking } from './store/working.ts';
 import { loadWorkflows } from './workflows/load.ts';
@@ -163,6 +164,7 @@ export function readersOf(
     ...createDiagrams(desk),
     onChange: desk.onChange,
     ...createBackupReading({ desk, clock: systemClock }),
+    keepText: (stem, text) => exportText(home.exports, stem, 'json', text).path,
     describeWorkflow(reference) {
       const { name, title, description, aliases, steps, input } = catalog.workflow(reference);
       return { name, title, description, aliases, steps, input: catalog.jsonSchema(input) };

@@ -1,6 +1,7 @@
 /**
  * Turns what a tool returns or throws into an MCP result. Invariants:
- * 1. Every text leaves scrubbed and printable. 2. A result has at most 25,000 tokens (bytes / 4); what is left out says so.
+ * 1. Every text leaves scrubbed and printable. 2. A result has at most 25,000 tokens (bytes / 4); what is left out says so, and a
+ *    part above 512 KB goes to a file that the answer names, where the reader can open one.
  * 3. structuredContent on every answer that is no error, the same JSON as text beside it; an error has text only (design §5).
  */
 import { randomUUID } from 'node:crypto';
@@ -9,6 +10,7 @@ import { mapText, printable } from './printable.ts';
 import type { Structured } from './tool.ts';
 
 export const maxResultBytes = 100_000;
+const spillBytes = 512 * 1024;
 
 export type ToolResult = { content: { type: 'text'; text: string }[]; structuredContent?: Structured; isError?: true };
 
@@ -19,8 +21,11 @@ export type Guard = {
   logError: (logId: string, error: unknown) => void;
 };
 
-export function toResult(structured: Structured, { scrub }: Pick<Guard, 'scrub'>): ToolResult {
-  const clean = withinLimit(cleaned(structured, scrub), maxResultBytes);
+/** Writes a text to a new file of the owner's and answers its path. */
+export type KeepText = (stem: string, text: string) => string;
+
+export function toResult(structured: Structured, { scrub }: Pick<Guard, 'scrub'>, keep?: KeepText): ToolResult {
+  const clean = withinLimit(cleaned(structured, scrub), maxResultBytes, keep);
   return { content: [{ type: 'text', text: JSON.stringify(clean) }], structuredContent: clean };
 }
 
@@ -49,12 +54,14 @@ function cleaned(value: Structured, scrub: (text: string) => string): Structured
 const kept = new Set(['runId', 'name', 'status', 'state', 'version', 'next', 'code', 'message', 'fix']);
 
 /** Replaces the largest parts by a note until the whole fits; never the parts that say where the run stands. */
-export function withinLimit(value: Structured, maxBytes: number): Structured {
+export function withinLimit(value: Structured, maxBytes: number, keep?: KeepText): Structured {
   const out = structuredClone(value);
   while (sizeOf(out) > maxBytes) {
     const largest = largestPart(out);
     if (!largest) break;
-    largest.holder[largest.key] = { omitted: `${largest.bytes} bytes: more than one answer may hold` };
+    const { holder, key, bytes } = largest;
+    const file = keep && bytes > spillBytes ? { file: keep(key, JSON.stringify(holder[key], null, 2)) } : {};
+    holder[key] = { omitted: `${bytes} bytes: more than one answer may hold`, ...file };
   }
   return out;
 }

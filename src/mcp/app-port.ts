@@ -37,6 +37,8 @@ export type McpApp = Pick<BackupReading, 'listBackups' | 'verifyBackup' | 'keyEs
   checkAccess(question: AccessQuestion, signal?: AbortSignal): Promise<AccessAnswer>;
   /** Rows of one reading statement; throws TARGET_UNKNOWN, SQL_WRITES, SQL_REFUSED, SQL_FAILED, SQL_TIMEOUT, SQL_NO_WAY and more. */
   readBySql(question: SqlQuestion, signal?: AbortSignal): Promise<SqlAnswer>;
+  /** Writes a text to a new file in the home, which goes after a day, and answers its path. Throws EXPORT_FAILED. */
+  keepText(stem: string, text: string): string;
   /** The runs that a reference may mean, or those of these ids, with the targets they are about (known ones and `names`). */
   runFacts(reference: string | readonly string[], names?: readonly string[]): Promise<RunFacts[]>;
   /** Which known targets, and which of `names`, stand as a text somewhere in a value. */

@@ -25,7 +25,7 @@ export const inspectRun = defineTool(core.inspectRun, async ({ run, view = 'summ
     case 'plan':
       return plan(now);
     case 'effects':
-      return { ...whereItStands(now), ...paged(await call.app.effects(now.runId), 'effects') };
+      return effectsFrom(now, since ?? 0, call);
     default:
       return view satisfies never;
   }
@@ -80,6 +80,11 @@ function afterDiagnosis(target: string, { critical, error, warning }: Diagnosis[
     who: 'human',
     say: `Tell the person what is wrong with ${target}, worst first, each with its fix; where the fix is a workflow, start it with their word (start_workflow).`,
   };
+}
+
+async function effectsFrom(view: RunView, skip: number, call: ToolCall): Promise<Structured> {
+  const page = paged((await call.app.effects(view.runId)).slice(skip), 'effects');
+  return { ...whereItStands(view), ...page, ...(page.leftOff === undefined ? {} : { nextSince: skip + page.effects.length }) };
 }
 
 async function timeline(view: RunView, after: number, call: ToolCall): Promise<Structured> {

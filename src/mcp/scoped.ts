@@ -27,7 +27,14 @@ export function scoped(app: McpApp, connection: Connection): McpApp {
       await requireBackup(app, connection, id);
       return app.verifyBackup(id, signal, progress);
     },
-    discover: async (names, signal) => app.discover(targets === undefined ? names : [], signal),
+    discover: async (dokploys, signal) => {
+      if (targets !== undefined)
+        throw new AppError('TARGET_OUT_OF_REACH', {
+          message: `This connection has the targets ${targets.join(', ')} only, and a search shows every instance.`,
+          fix: 'Ask the person who runs Capstan for a connection without that limit.',
+        });
+      return app.discover(dokploys, signal);
+    },
   };
 }
 

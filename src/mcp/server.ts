@@ -19,7 +19,7 @@ import {
 } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import type { Answer } from '../engine/engine.ts';
-import { type Guard, type ToolResult, toErrorResult, toResult } from './answer.ts';
+import { type Guard, type KeepText, type ToolResult, toErrorResult, toResult } from './answer.ts';
 import type { McpApp } from './app-port.ts';
 import { type ApprovalState, askedIn, callOf, messageOf, type PersonSays, requireSame, settle, stateOf } from './approval.ts';
 import { type Connection, destructiveDenied, isLocal, localConnection, requireAllowed, requireWithinTargets } from './connection.ts';
@@ -154,11 +154,18 @@ async function callTool(
     const app = scoped(whole, connection);
     const pages = connection.role === 'approver' && isLocal(connection.caller.principal) ? deps.pages : undefined;
     const result = await tool.run(args, toCall(app, served, pages, name, args, ctx));
-    return isQuestion(result) ? toInputRequired(result) : toResult(await withPage(pages, app.engine, result), deps.guard);
+    return isQuestion(result)
+      ? toInputRequired(result)
+      : toResult(await withPage(pages, app.engine, result), deps.guard, keeper(app, connection));
   } catch (error) {
     if (error instanceof ProtocolError) throw error; // the SDK's own word to the client, such as a capability that it lacks
     return toErrorResult(name, error, deps.guard);
   }
+}
+
+/** Whoever comes over the network could not open a file of this machine. */
+function keeper(app: McpApp, { caller }: Connection): KeepText | undefined {
+  return isLocal(caller.principal) ? app.keepText : undefined;
 }
 
 async function answerOnWire({ server, codec, deps }: Served, tool: WireTool, args: unknown, ctx: ServerContext) {

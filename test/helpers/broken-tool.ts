@@ -9,6 +9,7 @@ export function brokenTool(): Tool {
   return defineTool({ ...cancel, name: 'test_broken', output: { type: 'object' } }, async ({ run }) => {
     if (run === 'app-error') throw new AppError('TEST_REFUSED', { message: 'It was refused.', fix: 'Do not ask.', details: { of: run } });
     if (run === 'huge') return { runId: 'x', rows: Array.from({ length: 4_000 }, () => 'y'.repeat(100)) };
+    if (run === 'vast') return { runId: 'x', details: { rows: Array.from({ length: 6_000 }, () => 'z'.repeat(100)), small: 'kept' } };
     if (run === 'hidden') return { text: 'a\u202eb\u0007c' };
     throw new Error('a secret thing broke');
   });

@@ -79,6 +79,7 @@ describe.each(['stdio', 'http'] as const)('over %s', (door) => {
     const client = await open(door, { targets: ['a'] });
     expect((await client.raw('list_targets', {})).structuredContent).toMatchObject({ targets: [{ name: 'a' }], dokploys: [] });
     expect((await client.raw('list_runs', {})).structuredContent).toMatchObject({ runs: [{ name: 'on-a' }] });
+    expect(await client.refused('list_targets', { discover: true })).toMatchObject({ code: 'TARGET_OUT_OF_REACH' });
     expect(await client.refused('inspect_run', { run: 'on-b' })).toMatchObject({ code: 'RUN_UNKNOWN' });
     expect(await client.refused('advance_run', { run: 'on-b', event: 'go' })).toMatchObject({ code: 'RUN_UNKNOWN' });
     expect(await client.refused('start_workflow', { workflow: 'relay', input: { lock: 'b' } })).toMatchObject({

@@ -1,4 +1,6 @@
+import { readFileSync, statSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { compiledHelper } from '../helpers/build.ts';
 import { temporaryHome } from '../helpers/desk.ts';
 import { askWorld, startWorld } from '../helpers/fake-world.ts';
@@ -205,6 +207,11 @@ describe.each(doors)('a $era client over $door', ({ era, door }) => {
     await expect.poll(() => client.stderr(), { timeout: 10_000 }).toContain(`${internal.details?.['logId']} a secret thing broke`);
     const huge = await client.raw('test_broken', { run: 'huge' });
     expect(JSON.stringify(huge.structuredContent).length).toBeLessThan(1_000);
+    const vast = (await client.raw('test_broken', { run: 'vast' })).structuredContent;
+    expect(vast).toMatchObject({ details: { small: 'kept', rows: { omitted: expect.any(String), file: expect.any(String) } } });
+    const { file } = z.object({ details: z.object({ rows: z.object({ file: z.string() }) }) }).parse(vast).details.rows;
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toHaveLength(6_000);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
     expect((await client.raw('test_broken', { run: 'hidden' })).structuredContent).toEqual({ text: 'a\\u{202e}b\\u{7}c' });
     expect(await client.refused('start_workflow', { workflow: 'relay', input: { token: `sb_secret_${'a1'.repeat(12)}` } })).toMatchObject({
       code: 'SECRET_IN_ARGUMENT',

@@ -82,7 +82,7 @@ export const inspectRun = {
     run,
     view: z.enum(['summary', 'timeline', 'plan', 'effects']).optional(),
     waitMs,
-    since: z.int().min(0).optional().describe('summary: wait for a version past it; timeline: events after it'),
+    since: z.int().min(0).optional().describe('summary: wait for a version past it; timeline, effects: go on after it'),
   }),
   output: runView,
   annotations: reads,
