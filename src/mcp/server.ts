@@ -15,7 +15,6 @@ import {
   McpServer,
   ProtocolError,
   type ServerContext,
-  type StandardSchemaWithJSON,
 } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import type { Answer } from '../engine/engine.ts';
@@ -30,6 +29,7 @@ import type { RateGuard } from './rates.ts';
 import { requireReferences } from './references.ts';
 import { registerResources } from './resources.ts';
 import { registerSubscriptions } from './run-news.ts';
+import { advertised, inputSchemaOf } from './schemas.ts';
 import { scoped } from './scoped.ts';
 import { handOver, type SecretState, type SecretWire } from './secret-asking.ts';
 import { isQuestion, parseArguments, type Question, refuseSecrets, type Tool, type ToolCall } from './tool.ts';
@@ -106,32 +106,6 @@ export function createServer(deps: ServerDeps, connection: Connection = localCon
   registerSubscriptions(server, shown.app);
   deps.extend?.(server);
   return server;
-}
-
-/** What a record of anything says in more words than `true` is left out: strict clients warn of it, and it costs tokens. */
-function inputSchemaOf(input: z.ZodObject): Record<string, unknown> {
-  const { $schema: _, ...schema } = z.toJSONSchema(input, {
-    io: 'input',
-    override: ({ jsonSchema }) => {
-      const rest = jsonSchema.additionalProperties;
-      if (typeof rest !== 'object' || Object.keys(rest).length > 0) return;
-      jsonSchema.additionalProperties = true;
-      delete jsonSchema.propertyNames;
-    },
-  });
-  return schema;
-}
-
-/** A schema that is shown to clients and lets everything through: we judge arguments ourselves, with our own codes and sentences. */
-function advertised(schema: Record<string, unknown>): StandardSchemaWithJSON {
-  return {
-    '~standard': {
-      version: 1,
-      vendor: 'capstan',
-      validate: (value) => ({ value }),
-      jsonSchema: { input: () => schema, output: () => schema },
-    },
-  };
 }
 
 async function callTool(
