@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { SchemaLike } from './engine/ports.ts';
+import type { SchemaLike } from './engine/hands-port.ts';
 
 /** The JSON Schema of what may be sent (defaults not filled in). Throws where a schema has none, such as a date. */
 export function toJsonSchema(schema: SchemaLike): unknown {

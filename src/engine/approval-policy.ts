@@ -4,7 +4,8 @@
  * 2. A target with a sealed tag takes nothing but the approver's seal, or a rule that names that tag.
  * 3. A rule covers the confirmed events of its workflow, never a rollback or a cancel, and never a run without a registered target.
  */
-import type { ApprovalRow, KnownTarget, StandingRule } from './ports.ts';
+import type { KnownTarget, StandingRule } from './approver-port.ts';
+import type { ApprovalRow } from './ports.ts';
 
 /** Deep enough for a workflow's input and its answers, which machines keep near the top of their context. */
 const depth = 3;

@@ -7,9 +7,10 @@
  */
 import { AppError } from '../errors.ts';
 import { concerned, ruleFor, sealedAmong } from './approval-policy.ts';
+import type { Approver, KnownTarget, Seal } from './approver-port.ts';
 import type { Catalog } from './catalog.ts';
 import { locksOf } from './change.ts';
-import type { ApprovalLevel, ApprovalRow, Approver, Clock, Crypto, KnownTarget, RunRow, Seal, Store } from './ports.ts';
+import type { ApprovalLevel, ApprovalRow, Clock, Crypto, RunRow, Store } from './ports.ts';
 
 const validMs = 60 * 60_000;
 

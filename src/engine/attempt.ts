@@ -8,8 +8,9 @@ import { AppError, type ErrorRecord, toRecord } from '../errors.ts';
 import type { Catalog } from './catalog.ts';
 import { cancelChild } from './children.ts';
 import { afterError, afterProbe, afterUndoProbe, type Decision, isMutating, needsProbe, type Situation, timeoutOf } from './decide.ts';
+import type { BoundHandler, ContractLike, Hands, ProbeAnswer } from './hands-port.ts';
 import { placeOf } from './place.ts';
-import type { BoundHandler, Clock, ContractLike, EffectRow, Hands, LocalWrites, Log, Outside, ProbeAnswer, Store, Vault } from './ports.ts';
+import type { Clock, EffectRow, LocalWrites, Log, Outside, Store, Vault } from './ports.ts';
 import { type Pulse, startPulse } from './pulse.ts';
 import type { Settlement } from './settle.ts';
 

@@ -6,7 +6,8 @@
  */
 import { AppError } from '../errors.ts';
 import { childFaults } from './children.ts';
-import type { ContractLike, Crypto, Hands, SchemaLike } from './ports.ts';
+import type { ContractLike, Hands, SchemaLike } from './hands-port.ts';
+import type { Crypto } from './ports.ts';
 import { definitionOf, faultsOf, type WorkflowLike } from './registration.ts';
 
 /** Carries a run at rest from an earlier definition to the current one (V3); a function of its arguments. */

@@ -3,8 +3,9 @@
 import type { ErrorRecord } from '../errors.ts';
 import type { Definition } from './catalog.ts';
 import { contextOf, describe } from './describe.ts';
+import type { ContractLike } from './hands-port.ts';
 import type { Step } from './plan.ts';
-import type { Change, ContractLike, EventRow, NewEffect, RunRow } from './ports.ts';
+import type { Change, EventRow, NewEffect, RunRow } from './ports.ts';
 
 type Cause = Pick<EventRow, 'type' | 'payload' | 'source' | 'principal' | 'effectKey'>;
 

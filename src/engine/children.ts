@@ -7,8 +7,9 @@
 import { AppError, type ErrorRecord } from '../errors.ts';
 import type { Catalog } from './catalog.ts';
 import { changeOf } from './change.ts';
+import type { ContractLike } from './hands-port.ts';
 import { begin } from './plan.ts';
-import type { Change, Clock, ContractLike, Crypto, EffectRow, NewEffect, RunRow, Store } from './ports.ts';
+import type { Change, Clock, Crypto, EffectRow, NewEffect, RunRow, Store } from './ports.ts';
 import type { WorkflowLike } from './registration.ts';
 
 export const maxDepth = 4;

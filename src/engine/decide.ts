@@ -6,7 +6,8 @@
  * 3. Nothing in doubt reaches the machine as a failure before it was probed.
  */
 import { AppError, type ErrorRecord, toRecord } from '../errors.ts';
-import type { ContractLike, EffectRow, Outside, ProbeAnswer } from './ports.ts';
+import type { ContractLike, ProbeAnswer } from './hands-port.ts';
+import type { EffectRow, Outside } from './ports.ts';
 
 export type Decision =
   | { do: 'run' }

@@ -1,5 +1,5 @@
 import type { AnyMachineSnapshot } from 'xstate';
-import type { SchemaLike } from './ports.ts';
+import type { SchemaLike } from './hands-port.ts';
 
 export type EventDescription = { type: string; title: string; payload: SchemaLike; confirm?: string; secret: readonly string[] };
 

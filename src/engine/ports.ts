@@ -115,35 +115,6 @@ export type CheckpointRow = {
 /** How a person's yes was proven (A2), weakest first; `page` is the run's name typed into the approval page. */
 export type ApprovalLevel = 'client-vouched' | 'page' | 'terminal' | 'sealed' | 'rule';
 
-/** A target by name, with what the owner says of it. */
-export type KnownTarget = { name: string; tags: readonly string[] };
-
-/** Allows the confirmed events of a workflow on targets that carry all these tags, until it expires; signed by the approver key (A2). */
-export type StandingRule = {
-  id: string;
-  workflow: string;
-  /** One event only; null for every confirmed event of the workflow. */
-  event: string | null;
-  tags: readonly string[];
-  expiresAt: number;
-  signature: string;
-};
-
-/** The approver key after a passphrase has opened it. */
-export type Seal = { keyId: string; sign(text: string): string };
-
-/** The owner's side of approvals: whose seal counts, what it allows for good, which tags ask for it (A2). */
-export interface Approver {
-  readonly sealedTags: readonly string[];
-  /** True once there is an approver key. */
-  exists(): Promise<boolean>;
-  /** True when the present approver key made this signature. */
-  verify(text: string, signature: string): Promise<boolean>;
-  targets(): Promise<KnownTarget[]>;
-  /** Standing rules whose signature was verified. */
-  rules(): Promise<StandingRule[]>;
-}
-
 export type ApprovalRow = {
   id: string;
   runId: string;
@@ -406,64 +377,4 @@ export interface Log {
   info(fields: Record<string, unknown>, message: string): void;
   warn(fields: Record<string, unknown>, message: string): void;
   error(fields: Record<string, unknown>, message: string): void;
-}
-
-/** The pure half of an effect as the engine reads it; machines/effects/contract.ts fits. */
-export type ContractLike = {
-  name: string;
-  title: string;
-  input: SchemaLike;
-  output: SchemaLike;
-  child?: string;
-  readOnly?: true;
-  local?: true;
-  dedupes?: true;
-  /** A method, so that a contract typed by its own input fits. */
-  locks?(input: unknown): string[];
-  settleMs?: number;
-  timeoutMs?: number;
-  deadlineMs?: number;
-  retry?: { attempts: number; baseMs: number; maxMs: number };
-  onPartial?: 'rerun' | 'undo_then_run';
-  pointOfNoReturn?: true;
-  leaves?: string;
-};
-
-export type SchemaLike = {
-  safeParse(
-    value: unknown,
-  ): { success: true; data: unknown } | { success: false; error: { issues: readonly { path: readonly PropertyKey[]; message: string }[] } };
-};
-
-export type ProbeAnswer =
-  | { state: 'applied'; output: unknown }
-  | { state: 'absent' }
-  | { state: 'partial'; say: string }
-  | { state: 'unknown'; say: string };
-export type MayUndoAnswer = { ok: true } | { ok: false; code: string; message: string; fix: string };
-
-/** A handler with its context already closed over: one call to one outside system. */
-export type BoundHandler = {
-  prepare?: (input: unknown) => Promise<unknown>;
-  run: (input: unknown, before: unknown) => Promise<unknown>;
-  probe?: (input: unknown, before: unknown) => Promise<ProbeAnswer>;
-  undo?: (input: unknown, before: unknown, output: unknown) => Promise<void>;
-  mayUndo?: (input: unknown, before: unknown, output: unknown) => Promise<MayUndoAnswer>;
-};
-
-export type CallSite = {
-  key: string;
-  runId: string;
-  traceId: string;
-  attempt: number;
-  signal: AbortSignal;
-  progress(say: string, percent?: number): void;
-};
-
-/** The hands as the engine reaches them: contract names to handlers, and what a call staged in our own store. */
-export interface Hands {
-  has(contract: string): boolean;
-  /** Which optional parts the handler has (R4). */
-  abilities(contract: string): { prepare: boolean; probe: boolean; undo: boolean; mayUndo: boolean };
-  bind(contract: string, site: CallSite): { handler: BoundHandler; staged: () => LocalWrites };
 }

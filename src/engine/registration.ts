@@ -4,7 +4,7 @@
  */
 import type { AnyStateMachine } from 'xstate';
 import { horizonMs, settleOf } from './decide.ts';
-import type { ContractLike, Hands, SchemaLike } from './ports.ts';
+import type { ContractLike, Hands, SchemaLike } from './hands-port.ts';
 
 export type WorkflowLike = {
   name: string;

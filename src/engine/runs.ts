@@ -1,9 +1,11 @@
 /** What every method of the engine does with a stored run: find, show, answer again, commit or say who moved it (C3, C6). */
 import { AppError } from '../errors.ts';
+import type { Approver } from './approver-port.ts';
 import type { Catalog } from './catalog.ts';
 import type { Dispatch } from './dispatch.ts';
+import type { Hands } from './hands-port.ts';
 import { quoted } from './payload.ts';
-import type { Approver, Audience, Change, Clock, Crypto, EffectRow, Hands, Log, Presence, RunRow, Store, Vault, Wakes } from './ports.ts';
+import type { Audience, Change, Clock, Crypto, EffectRow, Log, Presence, RunRow, Store, Vault, Wakes } from './ports.ts';
 import { type RunView, viewOf } from './view.ts';
 
 export type Caller = { principal: string; door: string };

@@ -20,7 +20,7 @@ import {
 import { readFileSync } from 'node:fs';
 import { eq, like } from 'drizzle-orm';
 import { z } from 'zod';
-import type { Approver, Seal, StandingRule } from '../engine/ports.ts';
+import type { Approver, Seal, StandingRule } from '../engine/approver-port.ts';
 import { AppError } from '../errors.ts';
 import { writeAside } from './home.ts';
 import type { Connection } from './sqlite/database.ts';

@@ -4,7 +4,7 @@
  * 2. It never forgives: a write that comes a second time under one key is counted a second time (except for a contract that `dedupes`).
  * 3. Its answers are data of the case that is played; it knows no engine.
  */
-import type { ContractLike } from '../engine/ports.ts';
+import type { ContractLike } from '../engine/hands-port.ts';
 
 export type FakeWorld = {
   /** The write of this key takes place. */

@@ -8,7 +8,7 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ContractLike } from '../engine/ports.ts';
+import type { ContractLike } from '../engine/hands-port.ts';
 import { crashKinds, type Kind, rollbackKinds, undoKinds } from './crash-kinds.ts';
 import { differencesOf } from './judge.ts';
 import { type Path, type PathOptions, type PathReport, pathsOf, plainOutcome } from './paths.ts';

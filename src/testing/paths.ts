@@ -6,7 +6,7 @@
  * 3. Every path goes on by plain outcomes until it rests, so that it can be run, crashed and judged.
  * 4. What was not reached, cut off or could not be made stands in `leftOut`; an empty list is the only full coverage.
  */
-import type { ContractLike } from '../engine/ports.ts';
+import type { ContractLike } from '../engine/hands-port.ts';
 import type { WorkflowLike } from '../engine/registration.ts';
 import { activeStates, type Edge, edgesOf, statesOf } from './edges.ts';
 import { houseHints } from './house-hints.ts';

@@ -1,4 +1,4 @@
-import type { ContractLike } from '../engine/ports.ts';
+import type { ContractLike } from '../engine/hands-port.ts';
 
 export type Timings = { timeoutMs: number; settleMs: number; deadlineMs: number; attempts: number };
 

@@ -1,7 +1,7 @@
 /** Rolling a finished path back, crashed inside or not (engine.md B2, T2). */
 
 import { describe } from '../engine/describe.ts';
-import type { ContractLike } from '../engine/ports.ts';
+import type { ContractLike } from '../engine/hands-port.ts';
 import { AppError } from '../errors.ts';
 import type { Kind } from './crash-kinds.ts';
 import { differ, differencesOf, labels } from './judge.ts';

@@ -4,7 +4,7 @@
  * 2. Every sample has passed the schema itself; what it refuses, or what has no sample, is told and never guessed.
  * 3. The same schema always gives the same samples.
  */
-import type { SchemaLike } from '../engine/ports.ts';
+import type { SchemaLike } from '../engine/hands-port.ts';
 import { toJsonSchema } from '../json-schema.ts';
 
 export type Samples = {

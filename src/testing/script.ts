@@ -2,7 +2,7 @@
 
 import { isMutating } from '../engine/decide.ts';
 import { describe } from '../engine/describe.ts';
-import type { ContractLike } from '../engine/ports.ts';
+import type { ContractLike } from '../engine/hands-port.ts';
 import type { ErrorRecord } from '../errors.ts';
 import { endOf, type Route } from './route.ts';
 import { type Happening, type Place, stateOf, toEvent } from './walk.ts';

@@ -5,7 +5,8 @@
  * 3. The desk, the store and the engine are the real ones; only the calls between them are watched.
  */
 import { type Desk, openDesk } from '../desk.ts';
-import type { BoundHandler, CallSite, ContractLike, Hands, Store } from '../engine/ports.ts';
+import type { BoundHandler, CallSite, ContractLike, Hands } from '../engine/hands-port.ts';
+import type { Store } from '../engine/ports.ts';
 import type { WorkflowLike } from '../engine/registration.ts';
 import { toJsonSchema } from '../json-schema.ts';
 import { createLog } from '../log.ts';

@@ -1,6 +1,6 @@
 /** `capstan-mcp/testing`: what covers a workflow of your own (design §10). Every promise here is kept across minor versions. */
 import type { OwnWorkflow } from '../define.ts';
-import type { ContractLike } from '../engine/ports.ts';
+import type { ContractLike } from '../engine/hands-port.ts';
 import { faultMatrix, type MatrixOptions, type MatrixReport } from './matrix.ts';
 import { type PathOptions, type PathReport, pathsOf } from './paths.ts';
 import { tableOf } from './table.ts';

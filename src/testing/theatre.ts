@@ -1,7 +1,8 @@
 /** Plays one run along a script on a stage, as the persons and the outside world that the script tells of. */
 
 import type { Answer, Engine } from '../engine/engine.ts';
-import type { ContractLike, EffectRow, EventRow, RunRow } from '../engine/ports.ts';
+import type { ContractLike } from '../engine/hands-port.ts';
+import type { EffectRow, EventRow, RunRow } from '../engine/ports.ts';
 import type { WorkflowLike } from '../engine/registration.ts';
 import { AppError, toRecord } from '../errors.ts';
 import { type Entry, placeAt, type Script, secretFields, writes } from './script.ts';

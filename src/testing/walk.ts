@@ -1,8 +1,8 @@
 /** Walking a workflow by the engine's own pure step, with made-up events: no store, no effect, no clock. */
 import type { AnyStateMachine } from 'xstate';
 import { describe, stateText } from '../engine/describe.ts';
+import type { ContractLike } from '../engine/hands-port.ts';
 import { begin, type Operation, plan, type Step } from '../engine/plan.ts';
-import type { ContractLike } from '../engine/ports.ts';
 import type { WorkflowLike } from '../engine/registration.ts';
 import type { ErrorRecord } from '../errors.ts';
 import { type Samples, samplesOf } from './sample.ts';

@@ -1,7 +1,7 @@
 /** Capstan's workflows and those of a user as one rule book and one pair of hands. */
 import type { Handler } from '../effects/handler.ts';
 import type { BundledWorkflow } from '../engine/catalog.ts';
-import type { ContractLike, Hands } from '../engine/ports.ts';
+import type { ContractLike, Hands } from '../engine/hands-port.ts';
 import { AppError } from '../errors.ts';
 import type { LoadedWorkflow } from './load.ts';
 

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Desk } from '../../src/desk.ts';
 import { concerned, ruleFor, ruleText, sealedAmong } from '../../src/engine/approval-policy.ts';
-import type { Seal } from '../../src/engine/ports.ts';
+import type { Seal } from '../../src/engine/approver-port.ts';
 import { openDatabase } from '../../src/store/sqlite/database.ts';
 import { audit } from '../../src/store/sqlite/schema.ts';
 import { openRelayDesk, temporaryHome } from '../helpers/desk.ts';

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { actorOf, defineEffect } from '../../machines/effects/contract.ts';
 import { noPayload } from '../../machines/effects/meta.ts';
 import { type Desk, openDesk } from '../../src/desk.ts';
-import type { ContractLike } from '../../src/engine/ports.ts';
+import type { ContractLike } from '../../src/engine/hands-port.ts';
 import type { WorkflowLike } from '../../src/engine/registration.ts';
 import { AppError } from '../../src/errors.ts';
 import { createLog } from '../../src/log.ts';

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { afterError, afterProbe, afterUndoProbe, type Situation } from '../../src/engine/decide.ts';
-import type { ContractLike, EffectRow } from '../../src/engine/ports.ts';
+import type { ContractLike } from '../../src/engine/hands-port.ts';
+import type { EffectRow } from '../../src/engine/ports.ts';
 import { AppError } from '../../src/errors.ts';
 
 const contract = {

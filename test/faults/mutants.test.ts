@@ -1,6 +1,7 @@
 /** Four engines broken on purpose, by their ports: a matrix that does not notice them would prove nothing (design §10.1). */
 import { expect, test } from 'vitest';
-import type { ContractLike, Hands, Store } from '../../src/engine/ports.ts';
+import type { ContractLike, Hands } from '../../src/engine/hands-port.ts';
+import type { Store } from '../../src/engine/ports.ts';
 import { faultMatrix, type MatrixOptions } from '../../src/testing/matrix.ts';
 import { relay, relayContracts } from '../helpers/relay.ts';
 

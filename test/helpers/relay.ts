@@ -5,7 +5,7 @@ import { actorOf, type Contract, defineEffect } from '../../machines/effects/con
 import { noPayload } from '../../machines/effects/meta.ts';
 import { defineHandler, type Handler } from '../../src/effects/handler.ts';
 import { createHands } from '../../src/effects/hands.ts';
-import type { ContractLike, Hands } from '../../src/engine/ports.ts';
+import type { ContractLike, Hands } from '../../src/engine/hands-port.ts';
 import type { WorkflowLike } from '../../src/engine/registration.ts';
 import { AppError } from '../../src/errors.ts';
 import { toJsonSchema } from '../../src/json-schema.ts';

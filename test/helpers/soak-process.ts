@@ -9,7 +9,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { systemClock } from '../../src/clock.ts';
 import { openDesk } from '../../src/desk.ts';
-import type { ContractLike, Hands } from '../../src/engine/ports.ts';
+import type { ContractLike, Hands } from '../../src/engine/hands-port.ts';
 import { AppError } from '../../src/errors.ts';
 import { createLog } from '../../src/log.ts';
 import { createScrubber } from '../../src/scrub.ts';

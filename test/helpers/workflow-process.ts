@@ -4,7 +4,7 @@
  */
 import { contracts } from '../../machines/effects/registry.ts';
 import { workflows } from '../../machines/registry.ts';
-import type { ContractLike } from '../../src/engine/ports.ts';
+import type { ContractLike } from '../../src/engine/hands-port.ts';
 import type { RunView } from '../../src/engine/view.ts';
 import { AppError } from '../../src/errors.ts';
 import { openHouse } from '../../src/house.ts';

@@ -212,7 +212,7 @@ describe.each(majors)('Postgres %i', (major) => {
       'select lo_create(0)',
       'select pg_advisory_lock(1)',
       `copy (select 1) to '${mark}/seen'`,
-      "copy (select 1) to '/" + `${dataDir.slice(1)}/seen'`,
+      `copy (select 1) to '/${dataDir.slice(1)}/seen'`,
     ]) {
       const last = await fingerprint(admin, dataDir);
       await admin.query(sql);
