@@ -57,7 +57,7 @@ const packages: Record<string, string> = {
   zstd: 'zstd',
 };
 
-/** Why tests that need these programs cannot run here; undefined when they can. In CI a missing program is a failure, not a reason. */
+/** Why tests that need these programs cannot run here; undefined when they can. On Linux in CI a missing program is a failure, not a reason. */
 export function whyWithout(...programs: string[]): string | undefined {
   const missing = programs.filter((program) => {
     try {
@@ -69,6 +69,6 @@ export function whyWithout(...programs: string[]): string | undefined {
   });
   if (missing.length === 0) return undefined;
   const why = `needs ${missing.join(', ')}: apt-get install -y ${missing.map((program) => packages[program] ?? program).join(' ')}`;
-  if (process.env['CI'] === 'true') throw new Error(why);
+  if (process.env['CI'] === 'true' && process.platform === 'linux') throw new Error(why);
   return why;
 }
