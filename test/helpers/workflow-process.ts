@@ -91,7 +91,7 @@ async function lead(): Promise<RunView> {
     const { back, answers } = task;
     const answer = answers[view.state];
     const turns = back !== undefined && !wentBack && view.state === back.from;
-    if (!turns && (view.status !== 'waiting' || wentBack || view.state === task.until)) return view;
+    if (!turns && (view.status !== 'waiting' || (back ? wentBack : view.state === task.until))) return view;
     if (turns) await approved(() => engine.rollback({ run: runId, to: back.to }, me));
     else if (answer && !view.error) await approved(() => engine.advance({ run: runId, event: answer[0], payload: answer[1] ?? {} }, me));
     else return view;

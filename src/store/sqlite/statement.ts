@@ -18,14 +18,21 @@ export type Writing = { run(values?: Values): { changes: number } };
 
 /** For queries that return nothing. */
 export function writing(sqlite: Sqlite, query: Compilable): Writing {
-  const { statement, bind } = compile(sqlite, query);
-  return { run: (values = {}) => statement.run(...bind(values)) };
+  const compiled = onFirstUse(() => compile(sqlite, query));
+  return {
+    run(values = {}) {
+      const { statement, bind } = compiled();
+      return statement.run(...bind(values));
+    },
+  };
 }
 
 /** For queries that return rows; `columns` are those of its `select` or `returning`, in that order, and give the row its types. */
 export function reading<Row>(sqlite: Sqlite, query: Compilable & { all(): Row[] }, columns: Record<string, unknown>): Reading<Row> {
-  const { statement, bind } = compile(sqlite, query);
-  statement.raw(true);
+  const compiled = onFirstUse(() => {
+    const { statement, bind } = compile(sqlite, query);
+    return { statement: statement.raw(true), bind };
+  });
   const fields = Object.entries(columns).map(([name, column]) => ({
     name,
     decode: is(column, Column) ? (value: unknown) => column.mapFromDriverValue(value) : (value: unknown) => value,
@@ -39,6 +46,7 @@ export function reading<Row>(sqlite: Sqlite, query: Compilable & { all(): Row[] 
     return row as Row; // these are the columns that the query's own type was made of
   };
   const get = (values: Values = {}): Row | undefined => {
+    const { statement, bind } = compiled();
     const found = statement.get(...bind(values));
     return found === undefined ? undefined : toRow(found);
   };
@@ -46,10 +54,13 @@ export function reading<Row>(sqlite: Sqlite, query: Compilable & { all(): Row[] 
     get,
     one(values) {
       const row = get(values);
-      if (row === undefined) throw new TypeError(`no row where there must be one: ${statement.source}`);
+      if (row === undefined) throw new TypeError(`no row where there must be one: ${compiled().statement.source}`);
       return row;
     },
-    all: (values = {}) => statement.all(...bind(values)).map(toRow),
+    all(values = {}) {
+      const { statement, bind } = compiled();
+      return statement.all(...bind(values)).map(toRow);
+    },
   };
 }
 
@@ -58,4 +69,13 @@ function compile(sqlite: Sqlite, query: Compilable) {
   const places = params.map((param) => (is(param, Placeholder) ? { name: param.name } : { value: param }));
   const bind = (values: Values): unknown[] => places.map((place) => ('value' in place ? place.value : values[place.name as string]));
   return { statement: sqlite.prepare<unknown[], unknown>(sql), bind };
+}
+
+/** Most connections use a few of the statements only: opening one must not pay for all. */
+function onFirstUse<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
 }
