@@ -108,7 +108,9 @@ test.skipIf(why)('a file that was cut, changed or swapped is refused, before and
   await expect(read('three/b.dump.zst.pgp', first)).rejects.toMatchObject({ code: 'BACKUP_DAMAGED' });
   await expect(checkHash({ store, path: 'three/b.dump.zst.pgp', expected: first })).rejects.toMatchObject({ code: 'BACKUP_DAMAGED' });
   await expect(read('three/c.dump.zst.pgp', first)).rejects.toMatchObject({ code: 'BACKUP_FILE_MISSING' });
-  await expect(read('three/a.dump.zst.pgp', first, 'another passphrase')).rejects.toMatchObject({ code: 'BACKUP_KEY_WRONG' });
+  // About one wrong passphrase in a hundred is found out at the end only.
+  const wrong = { code: expect.stringMatching(/^BACKUP_(KEY_WRONG|DAMAGED)$/) };
+  await expect(read('three/a.dump.zst.pgp', first, 'another passphrase')).rejects.toMatchObject(wrong);
   const bytes = readFileSync(join(folder, 'three/b.dump.zst.pgp'));
   const flipped = Buffer.from(bytes);
   flipped[bytes.length >> 1] = (flipped[bytes.length >> 1] ?? 0) ^ 1;

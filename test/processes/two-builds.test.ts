@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { readMigrations } from '../../src/store/sqlite/migrate.ts';
 import { type Build, makeBuild } from '../helpers/builds.ts';
 import { createChildren } from '../helpers/children.ts';
 import { temporaryHome } from '../helpers/desk.ts';
@@ -109,7 +110,8 @@ test('an upgrade waits for a write that is under way', async () => {
   const writer = new Database(join(place.home, 'capstan.db'));
   writer.exec('begin immediate');
   const opening = open({ program: later({ migration: 'create table later (n integer)' }) });
-  await expect.poll(() => existsSync(join(place.home, 'capstan.db.before-2')), { timeout: 10_000, interval: 5 }).toBe(true);
+  const copy = `capstan.db.before-${readMigrations().length + 1}`;
+  await expect.poll(() => existsSync(join(place.home, copy)), { timeout: 10_000, interval: 5 }).toBe(true);
   const done = wait(500).then(() => writer.close()); // longer than the driver itself waits
   expect((await opening).opened).toEqual({ ok: { worker: 'rest' } });
   await done;

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { readMigrations } from '../../src/store/sqlite/migrate.ts';
 import { type Build, makeBuild } from '../helpers/builds.ts';
 import { createChildren } from '../helpers/children.ts';
 import { temporaryHome } from '../helpers/desk.ts';
@@ -67,7 +68,7 @@ test('the newer version migrates again, whole, and keeps a copy of the time befo
   expect(newer.opened).toEqual({ ok: { worker: 'rest' } });
   expect(await newer.do({ do: 'show', run: 'kept' })).toMatchObject({ name: 'kept', state: 'asking' });
   await stopped(newer);
-  const copy = new Database(join(place.home, 'capstan.db.before-2'), { readonly: true });
+  const copy = new Database(join(place.home, `capstan.db.before-${readMigrations().length + 1}`), { readonly: true });
   expect(copy.pragma('integrity_check', { simple: true })).toBe('ok');
   expect(copy.prepare('select name from runs').all()).toEqual([{ name: 'kept' }]);
   copy.close();

@@ -29,7 +29,10 @@ export async function encrypt(source: Readable, to: EncryptTo): Promise<Readable
   return fromWeb(encrypted);
 }
 
-/** Throws BACKUP_KEY_WRONG at once; a damaged stream errs with BACKUP_DAMAGED, at the latest at its end. */
+/**
+ * Throws BACKUP_KEY_WRONG at once; a damaged stream errs with BACKUP_DAMAGED, at the latest at its end. OpenPGP gives away so little of a
+ * session key that about one wrong passphrase in a hundred passes for the right one until that end.
+ */
 export async function decrypt(source: Readable, passphrase: string): Promise<Readable> {
   const openpgp = await import('openpgp');
   try {
@@ -87,7 +90,7 @@ function readFailure(cause: unknown): unknown {
       cause,
     });
   return new AppError('BACKUP_DAMAGED', {
-    message: 'The backup file is damaged: its content does not pass its own check.',
+    message: 'The backup file is damaged, or was made with another key: its content does not pass its own check.',
     fix: 'Use another backup; nothing was applied.',
     details: { said: cause.message.slice(0, 200) },
     cause,

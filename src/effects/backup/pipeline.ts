@@ -47,17 +47,17 @@ export async function writeEncrypted(options: WriteOptions): Promise<Written> {
   }
   const first = pipeline(whole(), raw.stream, compressed, { ...(signal ? { signal } : {}) });
   first.catch(() => undefined); // awaited below, together with the rest
+  const all: Promise<unknown>[] = [first];
   try {
     const encrypted = await encrypt(compressed, to);
-    const second = pipeline(encrypted, stored.stream, { ...(signal ? { signal } : {}), end: true });
-    second.catch(() => undefined);
-    await Promise.all([
-      first,
-      second,
-      store.put(path, stored.stream, { ...(signal ? { signal } : {}), ...(expect === undefined ? {} : { expect }) }),
-    ]);
+    all.push(pipeline(encrypted, stored.stream, { ...(signal ? { signal } : {}), end: true }));
+    all.push(store.put(path, stored.stream, { ...(signal ? { signal } : {}), ...(expect === undefined ? {} : { expect }) }));
+    await Promise.all(all);
   } catch (error) {
     source.destroy();
+    compressed.destroy();
+    stored.stream.destroy(error instanceof Error ? error : undefined);
+    await Promise.allSettled(all); // the store takes away what it began
     const cause = await first.then(
       () => error,
       (earlier: unknown) => (isStreamEnd(earlier) ? error : earlier),
