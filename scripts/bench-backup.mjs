@@ -3,10 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { findPostgres, reachableBinaries } from '../dist-test/src/sandbox/postgres/binaries.js';
 import { initCluster, startCluster } from '../dist-test/src/sandbox/postgres/cluster.js';
 
-const child = new URL('../dist-test/test/helpers/bench-backup.js', import.meta.url).pathname;
+const child = fileURLToPath(new URL('../dist-test/test/helpers/bench-backup.js', import.meta.url));
 const round = (value) => Math.round(value * 10) / 10;
 
 /** Rows as tables have them: numbers, times, words, and a part that does not compress. */

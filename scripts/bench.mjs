@@ -4,11 +4,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { mcpFigures } from './bench-mcp.mjs';
 
 const root = new URL('../', import.meta.url);
-const main = new URL('dist/src/main.js', root).pathname;
-const engine = new URL('dist-test/test/helpers/bench-engine.js', root).pathname;
+const main = fileURLToPath(new URL('dist/src/main.js', root));
+const engine = fileURLToPath(new URL('dist-test/test/helpers/bench-engine.js', root));
 const round = (value) => (typeof value === 'number' ? Math.round(value * 10) / 10 : value);
 const rounded = (figures) => Object.fromEntries(Object.entries(figures).map(([key, value]) => [key, round(value)]));
 const withHome = async (body) => {
@@ -138,7 +139,7 @@ async function engineFigures() {
 
 /** Schema, types, statements and spilled rows through an MCP client; its databases are servers of its own. */
 function sql() {
-  const script = new URL('dist-test/test/helpers/bench-sql.js', root).pathname;
+  const script = fileURLToPath(new URL('dist-test/test/helpers/bench-sql.js', root));
   const figures = JSON.parse(execFileSync(process.execPath, [script], { encoding: 'utf8', maxBuffer: 16 * 1024 * 1024 }));
   const goals = { inspectSchemaMs1000Tables: 1_000, generateTypesMs: 3_000, executeSqlMs: 100, overheadOverPgMs: 5, spillHighestMb: 200 };
   return { ...figures, goals };

@@ -33,7 +33,7 @@ if (process.send) {
 /** One share in a process of its own; its reports come back as plain data. */
 function share(part, of) {
   return new Promise((resolve, reject) => {
-    // Thousands of short runs make much short-lived garbage: a larger young generation saves a seventh of the time.
+    // Thousands of short runs make much short-lived garbage: a larger young generation leaves fewer collections.
     const child = fork(new URL(import.meta.url), [String(part), String(of)], { execArgv: ['--max-semi-space-size=64'] });
     child.once('message', resolve);
     child.once('exit', (code) => reject(new Error(`the share ${part} of ${of} ended with ${code}`)));
