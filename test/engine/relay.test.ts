@@ -230,3 +230,29 @@ test('a store that is full for a while delays an answer and loses nothing', asyn
   full.close();
   other.remove();
 });
+
+test('each commit of a run that rolls back wakes the workers, the last one too: its next step is due at once', async () => {
+  const told: { keys: string | undefined; audience: string }[] = [];
+  await desk.worker.stop(1_500);
+  desk.close();
+  desk = await openRelayDesk(place.home, world.url, (store) => ({
+    ...store,
+    async commit(change) {
+      const answer = await store.commit(change);
+      if (answer.ok) told.push({ keys: change.close?.key, audience: answer.audience });
+      return answer;
+    },
+  }));
+  desk.worker.start();
+  const { runId } = await toResting();
+  await codeOf(desk.engine.rollback({ run: runId, to: 'asking' }, me));
+  await desk.engine.approve((await desk.engine.pendingApprovals(runId)).at(-1)?.id ?? '', {
+    principal: 'p',
+    level: 'terminal',
+    door: 'test',
+  });
+  await settle(runId);
+  const undos = told.filter(({ keys }) => keys?.startsWith('undo:'));
+  expect(undos).toHaveLength(3);
+  expect(undos.map(({ audience }) => audience)).toEqual(['workers', 'workers', 'workers']);
+});

@@ -3,7 +3,7 @@
  * Runs inside BEGIN IMMEDIATE; a conflict throws out of the transaction and becomes the answer.
  */
 import { and, eq, gt, inArray, isNull, sql } from 'drizzle-orm';
-import type { Change, Closing, Committed, Conflict, EffectRow, LocalWrites, NewEffect, StagedBackup } from '../../engine/ports.ts';
+import type { Change, Closing, Committed, Conflict, EffectRow, LocalWrites, NewEffect, RunRow, StagedBackup } from '../../engine/ports.ts';
 import type { Db } from './database.ts';
 import { treeIds } from './family.ts';
 import { takeLocks } from './locks.ts';
@@ -29,7 +29,7 @@ export function toConflict(error: unknown): Committed {
 
 export function applyChange(db: Db, q: Queries, change: Change): Committed {
   const { runId, at } = change;
-  const { version, held } = change.expect === 'new' ? insertRun(db, change) : expectVersion(q, change);
+  const { version, held, phase } = change.expect === 'new' ? insertRun(db, change) : expectVersion(q, change);
   const seq = change.event ? (change.expect === 'new' ? 1 : version + 1) : version;
   if (change.request) keepRequest(db, change, seq);
   if (change.consume) consume(db, change.consume.approvalId, runId, seq);
@@ -52,7 +52,8 @@ export function applyChange(db: Db, q: Queries, change: Change): Committed {
   if (change.checkpoint && openLeft === 0) keepCheckpoint(db, change.checkpoint, runId, seq, at);
   for (const other of change.also ?? []) applyChange(db, q, other);
   const freed = change.releases && openLeft === 0 ? q.freeLocks.run({ runId }).changes : 0;
-  const leavesWork = openLeft > claimed.length || freed > 0 || change.arm?.length || change.also || change.run?.phase === 'rolling_back';
+  const rollsBack = (change.run?.phase ?? phase) === 'rolling_back'; // its next step is due when nothing is open
+  const leavesWork = openLeft > claimed.length || freed > 0 || change.arm?.length || change.also || rollsBack;
   return { ok: true, version: seq, claimed, audience: leavesWork ? 'workers' : claimed.length > 0 ? 'here' : 'watchers' };
 }
 
@@ -72,7 +73,9 @@ function openCount(q: Queries, runId: string): number {
   return q.openCount.get({ runId })?.n ?? 0;
 }
 
-function insertRun(db: Db, change: Change): { version: number; held: boolean } {
+type Standing = Pick<RunRow, 'version' | 'held' | 'phase'>;
+
+function insertRun(db: Db, change: Change): Standing {
   const { create, run, runId, at } = change;
   if (!create) throw new TypeError('a new run without create');
   db.insert(runs)
@@ -87,7 +90,7 @@ function insertRun(db: Db, change: Change): { version: number; held: boolean } {
       updatedAt: at,
     })
     .run();
-  return { version: 1, held: false };
+  return { version: 1, held: false, phase: run?.phase ?? 'active' };
 }
 
 function addEvent(q: Queries, event: NonNullable<Change['event']>, runId: string, seq: number, at: number, state: string): void {
@@ -120,7 +123,7 @@ function updateRun(db: Db, q: Queries, change: Change, seq: number): void {
     .run();
 }
 
-function expectVersion(q: Queries, change: Change): { version: number; held: boolean } {
+function expectVersion(q: Queries, change: Change): Standing {
   const found = q.version.get({ runId: change.runId });
   if (!found || found.version !== change.expect) throw new ConflictError('version', change.runId);
   return found;

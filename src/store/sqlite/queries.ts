@@ -21,10 +21,9 @@ const hasRoom = sql`(json_extract(${effects.input}, '$.dokploy') is null or (sel
 const known = sql`(${sql.placeholder('hashes')} is null or ${runs.definitionHash} in (select value from json_each(${sql.placeholder('hashes')})))`;
 const runColumns = getTableColumns(runs);
 const timerColumns = getTableColumns(timers);
-const versionColumns = { version: runs.version, held: runs.held };
+const versionColumns = { version: runs.version, held: runs.held, phase: runs.phase };
 const glanceColumns = {
   ...versionColumns,
-  phase: runs.phase,
   attention: runs.attention,
   open: sql<number>`count(${effects.key})`,
   draining: sql<number>`count(case ${effects.status} when 'cancelling' then 1 end)`,
