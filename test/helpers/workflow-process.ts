@@ -23,7 +23,7 @@ export type WorkflowTask = {
   /** The state that it is led to. */
   until: string;
   /** From this state it is taken back to that checkpoint, once, and led no further. */
-  back?: { from: string; to: string };
+  back?: { from: string; to: string | 0 };
   /** How long an effect in doubt is asked about; default: as its contract says. */
   deadlineMs?: number;
   /** Dies at this point of this effect. */

@@ -1,7 +1,9 @@
 /** One way through each workflow on an instance of the sandbox, for the processes that are killed on it. */
 import type { WorkflowName } from '../../machines/registry.ts';
 import type { InstanceName } from '../../src/sandbox/instances/catalogue.ts';
-import type { WorkflowTask } from '../helpers/workflow-process.ts';
+import type { TestPostgres } from '../helpers/backup-postgres.ts';
+import type { WorkflowEnd, WorkflowTask } from '../helpers/workflow-process.ts';
+import { noBackup, wholeBackup } from './proofs.ts';
 
 export type Scenario = Pick<WorkflowTask, 'answers' | 'until' | 'back'> & {
   instance: InstanceName;
@@ -13,16 +15,39 @@ export type Scenario = Pick<WorkflowTask, 'answers' | 'until' | 'back'> & {
   first?: Scenario & { workflow: WorkflowName };
   /** The input names the newest configuration snapshot that is kept by then. */
   snapshot?: true;
+  /** The target has a direct connection to a database of its own, which this fills. Where its programs are missing, the scenario is skipped. */
+  database?: { fill: string };
+  /** The input names the newest backup of the index by then. */
+  newestBackup?: true;
+  /** What else must be true afterwards, judged from outside. */
+  proof?: (seen: Seen) => Promise<void>;
   /** How environment, compose text and routes stand afterwards, compared with before; default: other ones. */
   leaves?: 'same' | 'nothing';
+};
+
+export type Seen = {
+  home: string;
+  target: string;
+  end: WorkflowEnd;
+  /** Statements on the target's own database, and on its server's. */
+  sql: TestPostgres['sql'];
+  database: string;
 };
 
 const approved = { review: ['approve'] } satisfies Scenario['answers'];
 const andBack = { from: 'done', to: 'review' };
 const editing: Scenario = { instance: 'gen-c', input: { set: { JWT_EXPIRY: '1800' } }, answers: approved, until: 'done' };
+const backingUp: Scenario = {
+  instance: 'gen-c',
+  database: { fill: 'create table public.kept (id int); insert into public.kept select generate_series(1, 1000)' },
+  answers: {},
+  until: 'done',
+  leaves: 'same',
+};
 const removing = { target: 'gen-b-split-second', dataIsLost: true };
 
-export const scenarios: Partial<Record<WorkflowName, Scenario>> = {
+/** By workflow, and behind a colon which way through it where there are several. */
+export const scenarios: Record<string, Scenario> = {
   'restart-service': { instance: 'gen-c', input: { service: 'kong' }, answers: approved, until: 'done', leaves: 'same' },
   rebuild: { instance: 'gen-c', answers: approved, until: 'done', leaves: 'same' },
   'repair-keys': { instance: 'gen-b', answers: approved, until: 'done', back: andBack },
@@ -63,4 +88,6 @@ export const scenarios: Partial<Record<WorkflowName, Scenario>> = {
     until: 'done',
     leaves: 'nothing',
   },
-};
+  backup: { ...backingUp, proof: wholeBackup },
+  'backup: and back': { ...backingUp, back: { from: 'done', to: 0 }, proof: noBackup },
+} satisfies Partial<Record<WorkflowName | `${WorkflowName}: ${string}`, Scenario>>;

@@ -8,16 +8,19 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type SandboxProcess, startSandboxProcess } from '../../src/demo/sandbox-process.ts';
 import { countAppliedTwice } from '../../src/demo/verdicts.ts';
+import { startTestPostgres, type TestPostgres, whyWithout } from '../helpers/backup-postgres.ts';
 import { createChildren } from '../helpers/children.ts';
 import { createKiller, type Walk } from '../helpers/killed-workflow.ts';
 import { mainFile } from '../helpers/mcp-clients.ts';
 import { withRegistry } from '../helpers/registered.ts';
-import { type Scenario, scenarios } from './scenarios.ts';
+import { type Scenario, type Seen, scenarios } from './scenarios.ts';
 
 const children = createChildren();
 const { throughDeaths, finish } = createKiller(children, () => sandbox.journal());
 let folder: string;
 let sandbox: SandboxProcess;
+let postgres: TestPostgres | undefined;
+const whyNoDatabase = whyWithout('pg_dump', 'pg_restore', 'zstd');
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'capstan-workflow-kills-'));
   const instances = [...new Set(Object.values(scenarios).map(({ instance }) => instance))];
@@ -26,6 +29,7 @@ beforeAll(async () => {
 afterEach(() => children.endAll());
 afterAll(async () => {
   await sandbox.stop();
+  await postgres?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -47,14 +51,25 @@ async function standingOf(instance: string) {
   return { env, composeFile, domains: (rest.domains ?? []).map(({ host, https }) => `${https ? 'https' : 'http'}://${host}`).sort() };
 }
 
-async function walkOf(workflow: string, scenario: Scenario): Promise<Walk> {
-  const { instance, input, answers, until, back, file, first, snapshot } = scenario;
-  const home = join(folder, workflow);
-  await register(home, instance);
-  const walk = { home, workflow, name: workflow, input: { target: instance, ...input }, answers, until, ...(back ? { back } : {}) };
+/** A database of the scenario's own beside those of the others, made on a server that starts with the first of them. */
+async function databaseFor(name: string, fill: string): Promise<string> {
+  postgres ??= await startTestPostgres();
+  const database = databaseOf(name);
+  await postgres.sql(`create database ${database}`);
+  await postgres.sql(fill, database);
+  return postgres.url(database);
+}
+const databaseOf = (name: string) => name.replaceAll(/[^a-z]+/g, '_');
+
+async function walkOf(name: string, scenario: Scenario): Promise<Walk> {
+  const { instance, input, answers, until, back, file, first, snapshot, newestBackup, database } = scenario;
+  const workflow = name.replace(/:.*$/, '');
+  const home = join(folder, databaseOf(name));
+  await register(home, instance, database && (await databaseFor(name, database.fill)));
+  const walk = { home, workflow, name, input: { target: instance, ...input }, answers, until, ...(back ? { back } : {}) };
   if (first) {
     const { workflow: earlier, input: firstInput, ...rest } = first;
-    const begun = { home, workflow: earlier, name: `${workflow} first`, input: { target: instance, ...firstInput } };
+    const begun = { home, workflow: earlier, name: `${name} first`, input: { target: instance, ...firstInput } };
     expect(await finish({ ...begun, answers: rest.answers, until: rest.until })).toMatchObject({ state: rest.until });
   }
   if (file) {
@@ -66,10 +81,14 @@ async function walkOf(workflow: string, scenario: Scenario): Promise<Walk> {
     const [newest] = await withRegistry(home, ({ registry }) => registry.snapshots(instance));
     Object.assign(walk.input, { snapshot: newest?.reference });
   }
+  if (newestBackup) {
+    const [newest] = await withRegistry(home, ({ backups }) => backups.backups(instance));
+    Object.assign(walk.input, { backup: newest?.id });
+  }
   return walk;
 }
 
-async function register(home: string, instance: string): Promise<void> {
+async function register(home: string, instance: string, databaseUrl?: string): Promise<void> {
   const { url, apiKey, resolve, templateBaseUrl, caFile } = sandbox;
   const service = await serviceOf(instance);
   if (!service) throw new Error(`the sandbox has no instance ${instance}`);
@@ -84,19 +103,34 @@ async function register(home: string, instance: string): Promise<void> {
       secrets: {},
       facts: {},
     };
-    await registry.addTarget({ name: instance, kind: 'dokploy', tags: [], record }, []);
+    const staged = databaseUrl === undefined ? [] : [vault.stageSecret(`target:${instance}`, 'databaseUrl', databaseUrl)];
+    Object.assign(record.secrets, Object.fromEntries(staged.map(({ id }) => ['databaseUrl', `secret:${id}`])));
+    await registry.addTarget({ name: instance, kind: 'dokploy', tags: [], record }, staged);
   });
 }
 
+const seenOf = (walk: Walk, { instance }: Scenario, end: Seen['end']): Seen => ({
+  home: walk.home,
+  target: instance,
+  end,
+  database: databaseOf(walk.name),
+  sql(text, database) {
+    if (!postgres) throw new TypeError('a scenario without a database has none to look at');
+    return postgres.sql(text, database);
+  },
+});
+
 test.each(Object.entries(scenarios))(
   '%s, killed at the launch and the answer of every effect, ends as it would have, with nothing done twice',
-  async (workflow, scenario) => {
-    const walk = await walkOf(workflow, scenario);
+  async (name, scenario) => {
+    if (scenario.database && whyNoDatabase) return void console.warn(`${name} was not tried: ${whyNoDatabase}`);
+    const walk = await walkOf(name, scenario);
     const before = await standingOf(scenario.instance);
     const mark = (await sandbox.journal()).length; // earlier runs may have written the same text
     const end = await throughDeaths(walk);
-    const goal = scenario.back ? scenario.back.to : scenario.until;
-    expect({ state: end.state, error: end.error, open: end.open }).toEqual({ state: goal, error: undefined, open: 0 });
+    const goal = scenario.back ? scenario.back.to || 'cancelled' : scenario.until;
+    const reached = scenario.back?.to === 0 ? end.status : end.state;
+    expect({ reached, error: end.error, open: end.open }).toEqual({ reached: goal, error: undefined, open: 0 });
     expect(end.seqs).toEqual(end.seqs.map((_, index) => index + 1));
     const died = new Set(end.deaths.map((mark) => mark.replace(/@.*$/, '').replace(/^(undo:)?.*:/, '$1')));
     expect([...died].sort(), 'a death at every effect').toEqual(
@@ -108,6 +142,7 @@ test.each(Object.entries(scenarios))(
     if (scenario.leaves === 'nothing') expect(after).toBe('nothing');
     else if (scenario.back || scenario.leaves === 'same') expect(after).toEqual(before);
     else expect(after).not.toEqual(before);
+    await scenario.proof?.(seenOf(walk, scenario, end));
   },
   240_000,
 );

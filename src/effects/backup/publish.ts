@@ -37,7 +37,10 @@ export function publishBackup(deps: BackupDeps) {
     async probe(ctx, input): Promise<Probe<Output>> {
       const store = await storeOf(deps, ctx, input.store);
       const text = await readText(store, manifestPath(input.target, input.id));
-      if (text === undefined) return { state: 'absent' };
+      if (text === undefined) {
+        ctx.saveBackup({ forget: input.id }); // an undo that died after the manifest went left the row
+        return { state: 'absent' };
+      }
       const { sha256Of } = await import('./book.ts');
       return { state: 'applied', output: enter(ctx, input, store, readManifest(text), sha256Of(text)) };
     },

@@ -1,0 +1,34 @@
+/** What must be true after a killed run beyond what a Dokploy shows: read from folders, databases and other processes. */
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { capstan, jsonOf } from '../helpers/cli.ts';
+import type { Seen } from './scenarios.ts';
+
+const filesOf = ({ home, target }: Seen): string[] => {
+  const folder = join(home, 'backups', target);
+  return existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort() : [];
+};
+const indexOf = async ({ home }: Seen) => jsonOf(await capstan(home, ['backups', 'list', '--json']))['backups'] as { id: string }[];
+
+/** No session of a dead process works on the database any more. */
+async function nobodyIsLeft({ sql, database }: Seen): Promise<void> {
+  expect(await sql(`select application_name from pg_stat_activity where datname = '${database}'`)).toEqual([]);
+}
+
+/** One backup that another process finds whole, in the index and in the store, and nothing beside it. */
+export async function wholeBackup(seen: Seen): Promise<void> {
+  await nobodyIsLeft(seen);
+  const [row, ...others] = await indexOf(seen);
+  expect(others).toEqual([]);
+  const files = filesOf(seen);
+  expect(files.filter((name) => /unfinished|note/.test(name))).toEqual([]);
+  expect(files).toContain(join(row?.id ?? '', 'manifest.json'));
+  expect((await capstan(seen.home, ['backups', 'verify', row?.id ?? '', '--json'])).exit).toBe(0);
+}
+
+/** Neither a file nor an entry. */
+export async function noBackup(seen: Seen): Promise<void> {
+  await nobodyIsLeft(seen);
+  expect([await indexOf(seen), filesOf(seen)]).toEqual([[], []]);
+}
