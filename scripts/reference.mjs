@@ -97,8 +97,11 @@ function typeOf(schema) {
 
 if (process.argv[1]?.endsWith('reference.mjs')) {
   const dist = (path) => import(new URL(`../dist/${path}`, import.meta.url));
-  const [{ toolsets }, { workflows }, { toJsonSchema }] = await Promise.all(
+  const [{ everyToolset }, { workflows }, { toJsonSchema }] = await Promise.all(
     ['src/mcp/toolset.js', 'machines/registry.js', 'src/json-schema.js'].map(dist),
   );
-  writeFileSync(new URL('../REFERENCE.md', import.meta.url), referenceOf({ toolsets, workflows: Object.values(workflows), toJsonSchema }));
+  writeFileSync(
+    new URL('../REFERENCE.md', import.meta.url),
+    referenceOf({ toolsets: everyToolset, workflows: Object.values(workflows), toJsonSchema }),
+  );
 }

@@ -15,6 +15,6 @@ export function withTable(readme, toolsets) {
 }
 
 if (process.argv[1]?.endsWith('tools-table.mjs')) {
-  const { toolsets } = await import(new URL('../dist/src/mcp/toolset.js', import.meta.url));
-  writeFileSync(file, withTable(readFileSync(file, 'utf8'), toolsets));
+  const { everyToolset } = await import(new URL('../dist/src/mcp/toolset.js', import.meta.url));
+  writeFileSync(file, withTable(readFileSync(file, 'utf8'), everyToolset));
 }

@@ -82,6 +82,7 @@ export async function openApp({ config, log, scrubber, patience, workflowFolders
     scrubber,
     patience,
     ...(config.sealedTags === undefined ? {} : { sealedTags: config.sealedTags }),
+    approvalTokens: config.approvalTokens ?? false,
   });
   const { home, registry, vault, store } = desk;
   const engine = audited({ engine: desk.engine, store, clock: systemClock, log });

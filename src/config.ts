@@ -11,11 +11,17 @@ export type Config = {
   readonly logLevel: string;
   /** Tags whose targets take only sealed approvals (engine.md A2); left out: production. */
   readonly sealedTags?: readonly string[];
+  /** Agents may hand back a token where a person must approve (level `agent-vouched`). Default: false. */
+  readonly approvalTokens?: true;
 };
 
 const levels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 const known = new Set(['CAPSTAN_HOME', 'CAPSTAN_LOG']);
-const fileSchema = z.strictObject({ logLevel: z.enum(levels).optional(), sealedTags: z.array(z.string().min(1)).optional() });
+const fileSchema = z.strictObject({
+  logLevel: z.enum(levels).optional(),
+  sealedTags: z.array(z.string().min(1)).optional(),
+  approvalTokens: z.boolean().optional(),
+});
 
 type Environment = Record<string, string | undefined>;
 
@@ -34,7 +40,12 @@ export function readConfig(env: Environment = process.env, platform: string = pr
   const logLevel = z.enum(levels).safeParse(env['CAPSTAN_LOG'] ?? file.logLevel ?? 'info');
   if (!logLevel.success)
     throw new AppError('CONFIG_INVALID', { message: `CAPSTAN_LOG is not a log level.`, fix: `Use one of: ${levels.join(', ')}.` });
-  return Object.freeze({ home, logLevel: logLevel.data, ...(file.sealedTags ? { sealedTags: Object.freeze(file.sealedTags) } : {}) });
+  return Object.freeze({
+    home,
+    logLevel: logLevel.data,
+    ...(file.sealedTags ? { sealedTags: Object.freeze(file.sealedTags) } : {}),
+    ...(file.approvalTokens === true ? { approvalTokens: true } : {}),
+  });
 }
 
 function defaultHome(env: Environment, platform: string): string {

@@ -43,6 +43,8 @@ export type DeskOptions = {
   clock?: Clock;
   /** Tags whose targets take only sealed approvals (A2). Default: production. */
   sealedTags?: readonly string[];
+  /** An agent may hand back a token in a person's place (A2). Default: false. */
+  approvalTokens?: boolean;
   /** For tests that break a port on purpose. */
   wrapStore?: (store: Store) => Store;
 };
@@ -60,6 +62,7 @@ export type Desk = {
   tokens: Tokens;
   runAccess: RunAccess;
   approver: ApproverDesk;
+  approvalTokens: boolean;
   /** Called with a run id after a commit of this process, with nothing after one of another; returns how to stop. */
   onChange(listener: (runId: string | undefined) => void): () => void;
   /** Leaves the workers and closes the store; stop the worker first. */
@@ -120,7 +123,21 @@ export async function openDesk(options: DeskOptions): Promise<Desk> {
     const ownership = joinWorkers(home.workers);
     const dispatch = createDispatch({ store, catalog, clock, crypto, log });
     const presence = watchPresence(home, clock.now);
-    const deps = { store, dispatch, vault, hands, catalog, clock, crypto, log, wakes, ownership, presence, approver };
+    const deps = {
+      store,
+      dispatch,
+      vault,
+      hands,
+      catalog,
+      clock,
+      crypto,
+      log,
+      wakes,
+      ownership,
+      presence,
+      approver,
+      approvalTokens: options.approvalTokens ?? false,
+    };
     const worker = createWorker(deps);
     // What we own here we can never write down again: whoever has the newer version, or the file that is there now, takes it over (D3, E4).
     onLeft = () => void worker.stop(1_500).then(() => ownership.leave());
@@ -137,6 +154,7 @@ export async function openDesk(options: DeskOptions): Promise<Desk> {
       tokens: createTokens(connection, clock.now),
       runAccess: createRunAccess(connection),
       approver,
+      approvalTokens: deps.approvalTokens,
       onChange: (listener) => wakes.subscribe((runId) => listener(runId)),
       close() {
         wakes.close();

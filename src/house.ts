@@ -13,7 +13,7 @@ import { type RuleBook, withStrangers } from './workflows/merge.ts';
 
 export type Patience = Pick<HandlerDeps, 'healthTimeoutMs' | 'certificateTimeoutMs' | 'verifyPatienceMs' | 'deployPatienceMs'>;
 
-export type HouseOptions = Pick<DeskOptions, 'home' | 'log' | 'scrubber' | 'sealedTags' | 'wrapStore'> & {
+export type HouseOptions = Pick<DeskOptions, 'home' | 'log' | 'scrubber' | 'sealedTags' | 'approvalTokens' | 'wrapStore'> & {
   book: RuleBook;
   patience?: Patience | undefined;
 };

@@ -23,6 +23,8 @@ export type Status = Omit<LedgerFigures, 'groups' | 'oldestDueAt'> & {
   oldestDue: { at: string; lateMs: number } | null;
   /** Processes that carry out work on this home now. */
   workers: number;
+  /** Agents may answer for a person here (level `agent-vouched`). */
+  approvalTokens: boolean;
   /** Unfinished runs that this version cannot carry on (`capstan upgrade --check`). */
   stranded: number;
 };
@@ -39,7 +41,7 @@ export type Operations = Upgrade & {
   close(): void;
 };
 
-type Deps = { desk: Pick<Desk, 'home' | 'catalog' | 'vault' | 'store'>; clock: Pick<Clock, 'now'>; log: Logger };
+type Deps = { desk: Pick<Desk, 'home' | 'catalog' | 'vault' | 'store' | 'approvalTokens'>; clock: Pick<Clock, 'now'>; log: Logger };
 
 export function createOperations({ desk, clock, log }: Deps): Operations {
   const { home, catalog, vault, store } = desk;
@@ -78,6 +80,7 @@ export function createOperations({ desk, clock, log }: Deps): Operations {
         ...figures,
         oldestDue: oldestDueAt === null ? null : { at: new Date(oldestDueAt).toISOString(), lateMs: now - oldestDueAt },
         workers: countWorking(home),
+        approvalTokens: desk.approvalTokens,
         stranded: (await upgrade().check()).stranded.length,
       };
     },

@@ -9,6 +9,8 @@ import type { ApprovalRow } from './ports.ts';
 
 /** Deep enough for a workflow's input and its answers, which machines keep near the top of their context. */
 const depth = 3;
+/** Tags of a target that is not registered yet may lie deeper. */
+const deeper = 6;
 
 /** The registered targets that a run works on. */
 export function concerned(context: unknown, locks: readonly string[], known: readonly KnownTarget[]): KnownTarget[] {
@@ -26,6 +28,12 @@ function textsIn(value: unknown, left: number): string[] {
 /** The first of these targets that only a seal may approve, if any. */
 export function sealedAmong(targets: readonly KnownTarget[], sealedTags: readonly string[]): KnownTarget | undefined {
   return targets.find((target) => target.tags.some((tag) => sealedTags.includes(tag)));
+}
+
+/** What of a run keeps an agent from answering for a person: the target that has one of these tags, or a tag that its context names. */
+export function keptForPersons(context: unknown, targets: readonly KnownTarget[], tags: ReadonlySet<string>): string | undefined {
+  const target = targets.find((each) => each.tags.some((tag) => tags.has(tag)));
+  return target?.name ?? textsIn(context, deeper).find((text) => tags.has(text));
 }
 
 type Asked = Pick<ApprovalRow, 'kind' | 'event'> & {

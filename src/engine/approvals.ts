@@ -3,10 +3,12 @@
  * 1. A grant is bound to run, version, event, payload hash, definition hash, plan hash, principal and expiry by a signature.
  * 2. It is consumed in the commit of what it allows, once.
  * 3. A request that expired or went stale is asked again; the run stays where it is.
- * 4. Where a target asks for a seal, a grant of any other level is refused, when it is given and again when it is used.
+ * 4. An agent's token is refused unless the owner switched tokens on, and for production always (approval-tokens.ts).
+ * 5. Where a target asks for a seal, a grant of any other level is refused, when it is given and again when it is used.
  */
 import { AppError } from '../errors.ts';
-import { concerned, ruleFor, sealedAmong } from './approval-policy.ts';
+import { concerned, keptForPersons, ruleFor, sealedAmong } from './approval-policy.ts';
+import { isTokenOf, productionTag, tokenOf } from './approval-tokens.ts';
 import type { Approver, KnownTarget, Seal } from './approver-port.ts';
 import type { Catalog } from './catalog.ts';
 import { locksOf } from './change.ts';
@@ -16,8 +18,8 @@ const validMs = 60 * 60_000;
 
 export type ApprovalSubject = Pick<ApprovalRow, 'kind' | 'event' | 'payload' | 'payloadHash' | 'planHash' | 'statement'>;
 
-/** Who says yes, and how that is proven; `seal` comes with the level `sealed` alone. */
-export type Granter = { principal: string; level: ApprovalLevel; seal?: Seal };
+/** Who says yes, and how that is proven; `seal` comes with the level `sealed` alone, `vouch` with `agent-vouched`. */
+export type Granter = { principal: string; level: ApprovalLevel; seal?: Seal; vouch?: { token: string; run: string } };
 
 export type Approvals = {
   /**
@@ -25,7 +27,7 @@ export type Approvals = {
    * where a standing rule allows it, grants it by that rule instead and returns it.
    */
   require(run: RunRow, subject: ApprovalSubject, asker: { principal: string; requestKey: string | undefined }): Promise<ApprovalRow>;
-  /** Signs a request. Throws APPROVAL_STALE, APPROVAL_EXPIRED, APPROVAL_UNKNOWN, APPROVAL_NEEDS_SEAL or APPROVER_MISSING. */
+  /** Signs a request. Throws APPROVAL_STALE, APPROVAL_EXPIRED, APPROVAL_UNKNOWN, APPROVAL_FORGED and what the level throws. */
   grant(id: string, by: Granter): Promise<ApprovalRow>;
   /** Refuses it; the run goes on waiting. The request, when it was still open. */
   decline(id: string): Promise<ApprovalRow | undefined>;
@@ -33,11 +35,13 @@ export type Approvals = {
   check(run: RunRow, subject: ApprovalSubject, id: string): Promise<ApprovalRow>;
   /** The name of the target for which only a seal will do, if there is one (A2). */
   sealedTarget(run: RunRow): Promise<string | undefined>;
+  /** What this principal may hand back for a person's yes to an open request; undefined where no token counts. */
+  tokenFor(id: string, principal: string): Promise<string | undefined>;
 };
 
-type Deps = { store: Store; crypto: Crypto; clock: Clock; catalog: Catalog; approver?: Approver };
+type Deps = { store: Store; crypto: Crypto; clock: Clock; catalog: Catalog; approver?: Approver; approvalTokens?: boolean };
 
-export function createApprovals({ store, crypto, clock, catalog, approver }: Deps): Approvals {
+export function createApprovals({ store, crypto, clock, catalog, approver, approvalTokens = false }: Deps): Approvals {
   const targetsOf = async (run: RunRow): Promise<KnownTarget[]> => {
     const known = approver ? await approver.targets() : [];
     if (known.length === 0) return [];
@@ -52,8 +56,25 @@ export function createApprovals({ store, crypto, clock, catalog, approver }: Dep
   const sealedTarget = async (run: RunRow): Promise<string | undefined> =>
     sealedAmong(await targetsOf(run), approver?.sealedTags ?? [])?.name;
 
-  /** Throws APPROVAL_NEEDS_SEAL, or APPROVER_MISSING where nobody could seal yet. */
+  /** Throws APPROVAL_TOKENS_OFF, or APPROVAL_NEEDS_PERSON for production. */
+  const requireTokens = async (run: RunRow): Promise<void> => {
+    if (!approvalTokens)
+      throw new AppError('APPROVAL_TOKENS_OFF', {
+        message: "On this installation an agent's token does not count as an approval.",
+        fix: `Ask the person to approve the run ${run.name} on the approval page or at a terminal.`,
+      });
+    const tags = new Set([productionTag, ...(approver?.sealedTags ?? [])]);
+    const kept = keptForPersons(run.snapshot, await targetsOf(run), tags);
+    if (kept === undefined) return;
+    throw new AppError('APPROVAL_NEEDS_PERSON', {
+      message: `The run ${run.name} is about ${kept}, which no agent's token approves.`,
+      fix: 'The person approves on the approval page or at a terminal.',
+    });
+  };
+
+  /** Throws APPROVAL_NEEDS_SEAL, or APPROVER_MISSING where nobody could seal yet, and what an agent's word throws. */
   const requireLevel = async (run: RunRow, level: ApprovalLevel | null): Promise<void> => {
+    if (level === 'agent-vouched') await requireTokens(run);
     if (level === 'sealed' || level === 'rule') return; // a rule was chosen, and is checked, under the same tags
     const target = await sealedTarget(run);
     if (target === undefined) return;
@@ -146,6 +167,8 @@ export function createApprovals({ store, crypto, clock, catalog, approver }: Dep
           fix: 'Ask for it again; nothing was changed.',
         });
       await requireLevel(run, by.level);
+      if (by.level === 'agent-vouched' && (by.vouch?.run !== row.runId || !isTokenOf(crypto, row, by.principal, by.vouch.token)))
+        throw forged();
       const granted = signed({ ...row, status: 'granted', level: by.level, grantedBy: by.principal }, by.seal);
       if (by.level === 'rule' || !(await isSigned(granted))) throw forged();
       await store.saveApproval(granted);
@@ -166,6 +189,18 @@ export function createApprovals({ store, crypto, clock, catalog, approver }: Dep
       return row;
     },
     sealedTarget,
+    async tokenFor(id, principal) {
+      const row = await store.approval(id);
+      const run = row && (await store.load(row.runId))?.run;
+      if (!run || row.status !== 'requested' || run.version !== row.version || row.expiresAt <= clock.now()) return undefined;
+      try {
+        await requireLevel(run, 'agent-vouched');
+      } catch (error) {
+        if (error instanceof AppError) return undefined;
+        throw error;
+      }
+      return tokenOf(crypto, row, principal);
+    },
   };
 
   function signed(row: ApprovalRow, seal?: Seal): ApprovalRow {

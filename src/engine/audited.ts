@@ -42,7 +42,7 @@ export function audited({ engine, store, clock, log }: Deps): Engine {
     resolve: (request, caller) => kept(caller, `resolve as ${request.as}`, request.run, () => engine.resolve(request, caller)),
     hold: (run, caller) => kept(caller, 'hold', run, () => engine.hold(run, caller)),
     release: (run, caller) => kept(caller, 'release', run, () => engine.release(run, caller)),
-    approve: (id, by) => kept(by, `approve ${named(id)}`, undefined, () => engine.approve(id, by), by.level),
+    approve: (id, by) => kept(by, `approve ${named(id)}`, by.vouch?.run, () => engine.approve(id, by), by.level),
   };
 }
 

@@ -63,6 +63,8 @@ export type Engine = {
   decline(id: string, by: Caller & { level: ApprovalLevel }): Promise<void>;
   /** The name of the target for which only the approver's seal will do, if there is one (A2). */
   sealedTarget(run: string): Promise<string | undefined>;
+  /** What this principal may hand back as a person's yes; undefined unless the owner switched tokens on, and for production always (A2). */
+  approvalToken(id: string, principal: string): Promise<string | undefined>;
 };
 
 const maxOpenRuns = 1_000;
@@ -231,6 +233,7 @@ export function createEngine(deps: EngineDeps): Engine {
     },
 
     sealedTarget: async (reference) => approvals.sealedTarget((await loadRun(reference)).run),
+    approvalToken: (id, principal) => approvals.tokenFor(id, principal),
   };
 
   async function setHeld(reference: string, held: boolean, caller: Caller): Promise<RunView> {

@@ -112,8 +112,8 @@ export type CheckpointRow = {
   voided: boolean;
 };
 
-/** How a person's yes was proven (A2), weakest first; `page` is the run's name typed into the approval page. */
-export type ApprovalLevel = 'client-vouched' | 'page' | 'terminal' | 'sealed' | 'rule';
+/** How a person's yes was proven (A2), weakest first: an agent's word proves none; `page` is the run's name typed into the approval page. */
+export type ApprovalLevel = 'agent-vouched' | 'client-vouched' | 'page' | 'terminal' | 'sealed' | 'rule';
 
 export type ApprovalRow = {
   id: string;

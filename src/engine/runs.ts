@@ -22,6 +22,8 @@ export type EngineDeps = {
   presence: Presence;
   /** Left out, no target asks for a seal and no rule stands. */
   approver?: Approver;
+  /** The owner lets agents hand back tokens in a person's place (level `agent-vouched`); left out: never. */
+  approvalTokens?: boolean;
 };
 
 /** An answer; `replayed` when the same request key had done it before (C6). */

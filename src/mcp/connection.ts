@@ -43,7 +43,7 @@ export function isLocal(principal: string): boolean {
   return principal === 'local' || principal.startsWith('local:');
 }
 
-/** Throws READ_ONLY or DESTRUCTIVE_DENIED for a tool that this connection may not call at all. */
+/** Throws READ_ONLY, APPROVER_NEEDED or DESTRUCTIVE_DENIED for a tool that this connection may not call at all. */
 export function requireAllowed(
   { role, denyDestructive }: Connection,
   tool: Omit<ToolDefinition, 'output'>,
@@ -55,6 +55,11 @@ export function requireAllowed(
     throw new AppError('READ_ONLY', {
       message: `This connection may only look, and ${tool.name} changes something.`,
       fix: 'Ask the person who runs Capstan for a connection that may change things.',
+    });
+  if (tool.needs === 'approver' && role !== 'approver')
+    throw new AppError('APPROVER_NEEDED', {
+      message: `This connection may start and move runs, and ${tool.name} answers for a person.`,
+      fix: 'A connection with the role approver, or a person at a terminal, gives the approval.',
     });
   if (destructiveHint && tool.asks !== true && denyDestructive) throw destructiveDenied(tool.name);
 }

@@ -32,6 +32,7 @@ import { registerSubscriptions } from './run-news.ts';
 import { advertised, inputSchemaOf } from './schemas.ts';
 import { scoped } from './scoped.ts';
 import { handOver, type SecretState, type SecretWire } from './secret-asking.ts';
+import { approveRun, withToken } from './token-approval.ts';
 import { isQuestion, parseArguments, type Question, refuseSecrets, type Tool, type ToolCall } from './tool.ts';
 import { toolsOf } from './toolset.ts';
 import { withProgress } from './waiting.ts';
@@ -48,6 +49,8 @@ export type ServerDeps = {
   toolsets?: readonly string[];
   /** The page on which a person approves and types secrets; left out where nobody could open it. */
   pages?: () => Promise<PagePort>;
+  /** Whether agents may hand back a token in a person's place: `approve_run` is listed then. */
+  approvalTokens?: boolean;
   /** Further tools, listed last. */
   tools?: readonly (Tool | WireTool)[];
   /** Further resources and prompts, on every server that is made. */
@@ -93,7 +96,7 @@ export function createServer(deps: ServerDeps, connection: Connection = localCon
     { instructions, capabilities, requestState: { verify: codec.verify } },
   );
   const served: Served = { deps, server, connection, codec };
-  for (const tool of [...toolsOf(deps.toolsets), ...(deps.tools ?? [])]) {
+  for (const tool of [...toolsOf(deps.toolsets), ...(deps.approvalTokens ? [approveRun] : []), ...(deps.tools ?? [])]) {
     const { name, description, input, annotations } = tool.definition;
     const shown = { description, annotations, inputSchema: advertised(inputSchemaOf(input)) };
     const call = (args: unknown, ctx: ServerContext) => callTool(served, tool, args, ctx);
@@ -128,9 +131,11 @@ async function callTool(
     const app = scoped(whole, connection);
     const pages = connection.role === 'approver' && isLocal(connection.caller.principal) ? deps.pages : undefined;
     const result = await tool.run(args, toCall(app, served, pages, name, args, ctx));
-    return isQuestion(result)
-      ? toInputRequired(result)
-      : toResult(await withPage(pages, app.engine, result), deps.guard, keeper(app, connection));
+    if (isQuestion(result)) return toInputRequired(result);
+    const paged = await withPage(pages, app.engine, result);
+    const mayVouch = deps.approvalTokens && connection.role === 'approver' && !connection.denyDestructive;
+    const answer = mayVouch ? await withToken(app.engine, connection.caller.principal, paged) : paged;
+    return toResult(answer, deps.guard, keeper(app, connection));
   } catch (error) {
     if (error instanceof ProtocolError) throw error; // the SDK's own word to the client, such as a capability that it lacks
     return toErrorResult(name, error, deps.guard);

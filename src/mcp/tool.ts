@@ -18,6 +18,8 @@ export type ToolDefinition<I extends z.ZodObject = z.ZodObject> = {
   annotations: Annotations;
   /** What it destroys needs a person's yes first: its behaviour goes through `call.approved`. */
   asks?: true;
+  /** Only a connection with this role may call it. */
+  needs?: 'approver';
   /** Only looks unless this argument is true. */
   looksUnless?: string;
   /** Takes no run and no target, and shows of the house only what its connection may see. */

@@ -9,6 +9,7 @@ import { advisors, databaseStats, monitorConnections } from './monitoring-tools.
 import { advanceRun, cancelRun, listRuns, rollbackRun, startWorkflow } from './run-tools.ts';
 import { inspectSchema } from './schema-tool.ts';
 import { executeSql } from './sql-tools.ts';
+import { approveRun } from './token-approval.ts';
 import type { Tool } from './tool.ts';
 
 /** Group to tools, in the order in which they are listed. */
@@ -32,6 +33,9 @@ export const toolsets: Readonly<Record<string, readonly Tool[]>> = {
   monitoring: [monitorConnections, databaseStats, advisors],
   development: [generateTypes, describeSchema, seedDatabase],
 };
+
+/** Every tool that there can be: `approve_run` is listed by the owner's configuration, by no flag. */
+export const everyToolset: Readonly<Record<string, readonly Tool[]>> = { ...toolsets, 'with approvalTokens': [approveRun] };
 
 /** The tools of the named groups, core first; `all` names every group. Throws TOOLSET_UNKNOWN. */
 export function toolsOf(names: readonly string[] = []): readonly Tool[] {

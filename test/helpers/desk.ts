@@ -19,6 +19,7 @@ export function openRelayDesk(
   wrapStore?: (store: Store) => Store,
   clock?: Clock,
   sealedTags?: readonly string[],
+  approvalTokens = false,
 ): Promise<Desk> {
   const scrubber = createScrubber();
   return openDesk({
@@ -33,5 +34,6 @@ export function openRelayDesk(
     ...(wrapStore ? { wrapStore } : {}),
     ...(clock ? { clock } : {}),
     ...(sealedTags ? { sealedTags } : {}),
+    approvalTokens,
   });
 }

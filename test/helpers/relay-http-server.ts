@@ -1,5 +1,8 @@
 /** The MCP door over HTTP with the relay workflow behind it. Arguments: home, world URL, options as JSON. Prints its address. */
 import { readersOf } from '../../src/app.ts';
+import { systemClock } from '../../src/clock.ts';
+import { audited } from '../../src/engine/audited.ts';
+import { createLog } from '../../src/log.ts';
 import type { Limits } from '../../src/mcp/connection.ts';
 import { createAuthentication } from '../../src/mcp/http/authentication.ts';
 import { createAccessVerifier, type ResourceServer } from '../../src/mcp/http/oauth.ts';
@@ -9,14 +12,23 @@ import { createScrubber } from '../../src/scrub.ts';
 import { brokenTool } from './broken-tool.ts';
 import { openRelayDesk } from './desk.ts';
 
-export type RelayHttpOptions = { sealedTags?: string[]; exposed?: boolean; limits?: Limits; perMinute?: number; oauth?: ResourceServer };
+export type RelayHttpOptions = {
+  sealedTags?: string[];
+  exposed?: boolean;
+  limits?: Limits;
+  perMinute?: number;
+  oauth?: ResourceServer;
+  approvalTokens?: boolean;
+};
 
 const [home = '', world = '', text = '{}'] = process.argv.slice(2);
-const { sealedTags, exposed = false, limits = {}, perMinute, oauth }: RelayHttpOptions = JSON.parse(text);
-const desk = await openRelayDesk(home, world, undefined, undefined, sealedTags);
+const { sealedTags, exposed = false, limits = {}, perMinute, oauth, approvalTokens = false }: RelayHttpOptions = JSON.parse(text);
+const desk = await openRelayDesk(home, world, undefined, undefined, sealedTags, approvalTokens);
 desk.worker.start();
 const scrubber = createScrubber();
-const app = { engine: desk.engine, ...readersOf(desk, scrubber) };
+const log = createLog({ level: 'silent', scrubber });
+const engine = audited({ engine: desk.engine, store: desk.store, clock: systemClock, log });
+const app = { engine, ...readersOf(desk, scrubber) };
 const serving = await serveOverHttp(
   {
     app: async () => app,
@@ -25,6 +37,7 @@ const serving = await serveOverHttp(
       logError: (logId, error) => process.stderr.write(`${logId} ${error instanceof Error ? error.message : String(error)}\n`),
     },
     version: '0.0.0',
+    approvalTokens,
     tools: [brokenTool()],
     rates: createRateGuard(perMinute === undefined ? {} : { perMinute }),
     authentication: createAuthentication({

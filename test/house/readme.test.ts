@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { withTable } from '../../scripts/tools-table.mjs';
-import { toolsets } from '../../src/mcp/toolset.ts';
+import { everyToolset } from '../../src/mcp/toolset.ts';
 import { packageFile } from '../../src/package-root.ts';
 
 const readme = readFileSync(packageFile('README.md'), 'utf8').replaceAll('\r\n', '\n');
 
 test('the tools table is the one that `npm run docs` makes', () => {
-  expect(readme).toBe(withTable(readme, toolsets));
+  expect(readme).toBe(withTable(readme, everyToolset));
 });
 
 test('every npm command that README names exists', () => {

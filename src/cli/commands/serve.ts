@@ -71,7 +71,7 @@ export const serve = defineCommand({
       });
       return opened;
     };
-    const deps = { guard: guard(), version: ownVersion(), toolsets, rates: createRateGuard(perMinute) };
+    const deps = { guard: guard(), version: ownVersion(), toolsets, rates: createRateGuard(perMinute), approvalTokens: await tokensOn() };
     const stopped = stopSignal();
     await (plan
       ? untilStopped(await startHttp(plan, app, deps, limits), stopped)
@@ -136,6 +136,16 @@ function pagesWith(app: () => Promise<App>): () => Promise<Pages> {
     });
     return made;
   };
+}
+
+/** A configuration that cannot be read is told by the first call, as everything that is wrong with the home. */
+async function tokensOn(): Promise<boolean> {
+  const { readConfig } = await import('../../config.ts');
+  try {
+    return readConfig().approvalTokens === true;
+  } catch {
+    return false;
+  }
 }
 
 function guard(): Guard {

@@ -24,7 +24,7 @@ function statusText(now: Status): string {
     `Home      ${now.home}`,
     `Runs      ${runs.length === 0 ? 'none' : runs.join(', ')}`,
     `Effects   ${open} open (${running} running, ${doubtful} in doubt), ${now.attempts.open} attempts, ${now.attempts.most} at most; ${late}`,
-    `Approvals ${now.openApprovals} wait for a person`,
+    `Approvals ${now.openApprovals} wait for a person${now.approvalTokens ? '; an agent’s token counts too (approvalTokens, recorded as agent-vouched)' : ''}`,
     `Locks     ${now.locksHeld} held, ${now.lockWaits} runs wait for one`,
     `Workers   ${now.workers}`,
     `Database  ${megabytes(now.databaseBytes)}, WAL ${megabytes(now.walBytes)}`,

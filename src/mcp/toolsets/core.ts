@@ -104,6 +104,17 @@ export const rollbackRun = {
   asks: true,
 } satisfies ToolDefinition;
 
+/** Listed last, and only where the owner let agents answer for their person (`approvalTokens` in config.json). */
+export const approveRun = {
+  name: 'approve_run',
+  description:
+    'Hand back the token of next.call, only after your person has said yes to exactly what next.say asks. Recorded as agent-vouched.',
+  input: z.strictObject({ run, token: z.string().min(1).max(200), waitMs }),
+  output: { ...runView, properties: { ...runView.properties, approvedAs: { type: 'object' } } },
+  annotations: destroys,
+  needs: 'approver',
+} satisfies ToolDefinition;
+
 export const cancelRun = {
   name: 'cancel_run',
   description: 'End a run for good and leave what it changed outside, which the answer lists. To undo that, use rollback_run.',
