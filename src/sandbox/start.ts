@@ -11,6 +11,7 @@ import { openFolder, type SandboxFolder } from './folder.ts';
 import { closeServer, type Gateway, openGateway } from './gateway/listeners.ts';
 import { checkInstances, placeInstances } from './instances/place.ts';
 import { type JournalEntry, openJournal } from './journal.ts';
+import { openPooler } from './pooler/listener.ts';
 import { ownHost } from './postgres/own-host.ts';
 import { sharedHost } from './postgres/shared-host.ts';
 import { createStacks } from './stack/stacks.ts';
@@ -42,6 +43,8 @@ export type Sandbox = {
   caFile: string;
   ca: string;
   gateway: Gateway;
+  /** Port of the poolers on 127.0.0.1, in session mode; the user is `role.tenant`. */
+  poolerPort: number;
   /** To be given to `dokploy add --resolve`. */
   resolve: string[];
   templateBaseUrl: string;
@@ -118,6 +121,8 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       http: options.gatewayHttpPort ?? 0,
     });
     undo.push(listeners.close);
+    const pooler = await openPooler(world.stacks);
+    undo.push(pooler.close);
     const server = apiServer(world, folder.apiKey);
     server.listen(options.port ?? 0, address);
     await once(server, 'listening');
@@ -135,6 +140,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       caFile: authority.caFile,
       ca: authority.ca,
       gateway,
+      poolerPort: pooler.port,
       resolve: [`*:443:${address}:${gateway.httpsPort}`, `*:80:${address}:${gateway.httpPort}`],
       templateBaseUrl: url,
       journal: world.journal.entries,

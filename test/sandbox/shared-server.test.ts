@@ -33,7 +33,7 @@ const databases = () =>
 test('with a URL each stack is a database of that server; no password there is changed and deleting drops the database', async () => {
   const { sandbox, close } = await openSandbox({ postgresUrl: url });
   const [one, other] = [await deployStack(sandbox), await deployStack(sandbox)];
-  expect([one.deployment.status, other.deployment.status, await databases()]).toEqual(['done', 'done', 2]);
+  expect([one.deployment.status, other.deployment.status, await databases()]).toEqual(['done', 'done', 4]); // each has a second one, where Supavisor and Logflare keep theirs
   await sql(sandbox, one, 'create table public.only_here (id int)');
   expect((await sql(sandbox, one, 'select current_user, count(*)::int as n from public.only_here group by 1')).body).toEqual([]);
   expect(await sql(sandbox, other, 'select * from public.only_here')).toMatchObject({ status: 400, body: { code: '42P01' } });

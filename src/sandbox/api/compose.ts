@@ -216,12 +216,12 @@ export const compose: Record<string, Procedure> = {
       since: text.regex(/^(all|\d+[smhd])$/).default('all'),
       search: text.optional(),
     }),
-    ({ composeId: id, containerId, tail, since, search }, { world }) => {
+    async ({ composeId: id, containerId, tail, since, search }, { world }) => {
       findCompose(world, id);
       if (world.faults.take('no-docker', 'compose.readLogs')) {
         return 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?\n';
       }
-      const log = containerLog(world.stacks.find(id), containerId, since);
+      const log = await containerLog(world.stacks.find(id), world.stacks.database(id), containerId, since);
       const found =
         search === undefined
           ? log

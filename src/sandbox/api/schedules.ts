@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { z } from 'zod';
 import { addDeployment } from '../deploy-queue.ts';
-import { type Database, withClient } from '../postgres/database.ts';
+import { withClient } from '../postgres/database.ts';
 import { mutation, optionalBool, orNotFound, type Procedure, query, text } from '../procedure.ts';
 import { deploymentRow, type ScheduleRow, scheduleRow } from '../rows.ts';
 import { containersOf } from '../stack/containers.ts';
@@ -15,17 +15,22 @@ const findSchedule = (world: World, id: string) =>
     'Schedule',
   );
 
+type Psql = { user: string; database: string; sql: string; verbose?: boolean };
+
 /** A single psql -c statement, or a script that base64 hands to psql; nothing else can be run without a container. */
-export function parsePsql(command: string): { user: string; sql: string; verbose?: boolean } | undefined {
+export function parsePsql(command: string): Psql | undefined {
   const script = /^echo ([A-Za-z0-9+/=]+) \| base64 -d \| psql((?: -[A-Za-z]+(?: [\w.-]+(?:=\w+)?)?)*)(?: 2>&1)?$/.exec(command.trim());
   if (script !== null) {
     const [, encoded = '', flags = ''] = script;
-    const user = /-U\s*(\w+)/.exec(flags)?.[1] ?? 'postgres';
-    return { user, sql: Buffer.from(encoded, 'base64').toString('utf8'), verbose: flags.includes('VERBOSITY=verbose') };
+    return { ...placeOf(flags), sql: Buffer.from(encoded, 'base64').toString('utf8'), verbose: flags.includes('VERBOSITY=verbose') };
   }
   const match = /^psql((?:\s+-(?:[A-Za-z]+|-[a-z-]+)(?:[ =][\w.-]+)?)*?)\s+-[A-Za-z]*c\s+(["'])([\s\S]+)\2$/.exec(command.trim());
   if (match === null) return undefined;
-  return { user: /-U\s*(\w+)/.exec(match[1] ?? '')?.[1] ?? 'postgres', sql: match[3] ?? '' };
+  return { ...placeOf(match[1] ?? ''), sql: match[3] ?? '' };
+}
+
+function placeOf(flags: string): Pick<Psql, 'user' | 'database'> {
+  return { user: /-U\s*(\w+)/.exec(flags)?.[1] ?? 'postgres', database: /-d\s*(\w+)/.exec(flags)?.[1] ?? 'postgres' };
 }
 
 /** Runs the command as `docker exec` would; answers its output and whether it ended well. */
@@ -43,7 +48,7 @@ async function execute(world: World, schedule: ScheduleRow): Promise<{ ok: boole
     return { ok: false, output: `${line}no such container shell: the sandbox runs a single psql -c statement on db only\n` };
   }
   try {
-    const rows = await withClient(trusted(database, parsed.user, stack.bootPassword), async (client) => {
+    const rows = await withClient(database.local(parsed), async (client) => {
       // Several statements give several results, although the types speak of one; psql prints those that have rows.
       const result: pg.QueryArrayResult | pg.QueryArrayResult[] = await client.query({ text: parsed.sql, rowMode: 'array' });
       const all = Array.isArray(result) ? result : [result];
@@ -58,22 +63,6 @@ async function execute(world: World, schedule: ScheduleRow): Promise<{ ok: boole
       ok: false,
       output: `${line}psql:${code === '' ? ' ' : '<stdin>:1: '}${code}${error instanceof Error ? error.message : String(error)}\n`,
     };
-  }
-}
-
-/** Inside the container psql needs no password, whatever the role. */
-async function trusted(database: Database, user: string, bootPassword: string): Promise<pg.Client> {
-  try {
-    return await database.connect({ user, password: bootPassword });
-  } catch {
-    const client = await database.connect({ user: 'supabase_admin', password: bootPassword });
-    try {
-      await client.query(`set session authorization ${pg.escapeIdentifier(user)}`);
-      return client;
-    } catch (error) {
-      await client.end();
-      throw error;
-    }
   }
 }
 

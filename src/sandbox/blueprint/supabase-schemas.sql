@@ -186,3 +186,11 @@ begin
 end
 $$;
 alter publication supabase_realtime owner to postgres;
+
+-- Whom Supavisor's own user asks for the verifiers of others.
+create schema if not exists pgbouncer authorization pgbouncer;
+create or replace function pgbouncer.get_auth(p_usename text) returns table (username text, password text)
+  language sql security definer set search_path = ''
+  as 'select rolname::text, rolpassword from pg_catalog.pg_authid where rolname = p_usename';
+revoke all on function pgbouncer.get_auth(text) from public;
+grant execute on function pgbouncer.get_auth(text) to pgbouncer;

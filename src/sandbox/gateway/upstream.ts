@@ -29,12 +29,17 @@ export function setting(stack: StackRecord, service: string, ...names: string[])
   return '';
 }
 
-/** User, password and options of a connection URL such as a service's DATABASE_URL. */
+/** User, password, database and options of a connection URL such as a service's DATABASE_URL. */
 export function loginOf(url: string): Login {
   try {
-    const { username, password, searchParams } = new URL(url);
-    const options = searchParams.get('options');
-    return { user: decodeURIComponent(username), password: decodeURIComponent(password), ...(options === null ? {} : { options }) };
+    const { username, password, pathname, searchParams } = new URL(url);
+    const [options, database] = [searchParams.get('options'), decodeURIComponent(pathname.slice(1))];
+    return {
+      user: decodeURIComponent(username),
+      password: decodeURIComponent(password),
+      ...(options === null ? {} : { options }),
+      ...(database === '' ? {} : { database }),
+    };
   } catch {
     return { user: '', password: '' };
   }

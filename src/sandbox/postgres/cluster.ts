@@ -2,13 +2,16 @@
  * One Postgres server as a child process.
  * 1. It ends with us: `stop()` waits for its end, and when we are killed the shell in between sees its input close and shuts it down.
  * 2. As root it runs as nobody (65534): Postgres refuses root.
- * 3. It listens on 127.0.0.1 only, without a socket file; every login needs a password.
+ * 3. It listens on 127.0.0.1, where every login needs a password, and on a socket in a folder that only its own user can enter, which
+ *    trusts whoever comes, as inside Supabase's container.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, chown, mkdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { AppError } from '../../errors.ts';
@@ -32,10 +35,21 @@ const supervise = [
   'watch=$!',
   'wait $server; code=$?',
   'kill $watch 2>/dev/null',
+  'rmdir "$SOCKET_DIR" 2>/dev/null',
   'exit $code',
 ].join('\n');
 
-export type Cluster = { port: number; stop(): Promise<void> };
+export type Cluster = { port: number; socketDir: string; stop(): Promise<void> };
+
+/** Invariant 3. Written at every start, so that a data folder of an earlier version follows. */
+const hostBased = ['local all all trust', 'host all all 127.0.0.1/32 scram-sha-256', 'host replication all 127.0.0.1/32 scram-sha-256', ''];
+
+/** Its path must be short: a socket's name may have about 100 characters. */
+async function makeSocketDir(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'capstan-pg-'));
+  if (process.getuid?.() === 0) await chown(folder, nobody, nobody);
+  return folder;
+}
 
 /** Makes a new data folder whose superuser is supabase_admin, as in Supabase's image; returns its password. */
 export async function initCluster(binaries: Binaries, dataDir: string): Promise<string> {
@@ -75,7 +89,6 @@ async function freePort(): Promise<number> {
 
 const fixedSettings = {
   listen_addresses: '127.0.0.1',
-  unix_socket_directories: '',
   // The folder may vanish with the machine; that is what a sandbox is for.
   fsync: 'off',
   synchronous_commit: 'off',
@@ -91,14 +104,14 @@ const fixedSettings = {
 
 async function launch(binaries: Binaries, dataDir: string, settings: Record<string, string>): Promise<Cluster> {
   const port = await freePort();
-  const options = Object.entries({ ...settings, ...fixedSettings, port: String(port) }).flatMap(([name, value]) => [
-    '-c',
-    `${name}=${value}`,
-  ]);
+  const socketDir = await makeSocketDir();
+  await writeFile(join(dataDir, 'pg_hba.conf'), hostBased.join('\n'));
+  const own = { ...settings, ...fixedSettings, port: String(port), unix_socket_directories: socketDir };
+  const options = Object.entries(own).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const child = spawn('/bin/sh', ['-c', supervise, 'sandbox-postgres', binaries.postgres, '-D', dataDir, ...options], {
     ...asNobody(),
     cwd: '/',
-    env: childEnv,
+    env: { ...childEnv, SOCKET_DIR: socketDir },
     // An own group: Ctrl-C at the terminal reaches us alone, and the whole group can be ended.
     detached: true,
     stdio: ['pipe', 'ignore', 'pipe'],
@@ -106,7 +119,7 @@ async function launch(binaries: Binaries, dataDir: string, settings: Record<stri
   // Its end is told by `exit`; a pipe that breaks on the way there is no news.
   child.stdin.on('error', () => undefined);
   await ready(child, dataDir);
-  return { port, stop: () => stopChild(child) };
+  return { port, socketDir, stop: () => stopChild(child) };
 }
 
 /** Waits for the server's own word that it accepts connections. */

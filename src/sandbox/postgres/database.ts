@@ -6,11 +6,13 @@ import { packageFile } from '../../package-root.ts';
 export type Database = {
   /** Logs in as the role with its password, as a service would; the caller ends the client. */
   connect(login: Login): Promise<pg.Client>;
+  /** As psql inside the container: the local socket asks for no password. The caller ends the client. */
+  local(login: Pick<Login, 'user' | 'database'>): Promise<pg.Client>;
   close(): Promise<void>;
 };
 
-/** `options` are settings of the session, as in a connection string. */
-export type Login = { user: string; password: string; options?: string };
+/** `options` are settings of the session, as in a connection string; the database is `postgres` where none is named. */
+export type Login = { user: string; password: string; options?: string; database?: string };
 
 /** What is fixed at the first start of a database and never read again. */
 export type FirstBoot = { password: string; jwtSecret: string; jwtExpiry: string };
@@ -36,6 +38,14 @@ export const passwordRoles = [
   'supabase_storage_admin',
   'supabase_admin',
 ] as const;
+
+/** The database beside the users' own in which Supavisor and Logflare keep theirs, with a schema for each. */
+export const innerDatabase = '_supabase';
+
+export const innerSql = [
+  'create schema if not exists _supavisor authorization supabase_admin',
+  'create schema if not exists _analytics authorization supabase_admin',
+].join(';\n');
 
 export const readSql = (name: 'supabase-roles.sql' | 'supabase-schemas.sql'): Promise<string> =>
   readFile(packageFile('src', 'sandbox', 'blueprint', name), 'utf8');

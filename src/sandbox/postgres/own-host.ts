@@ -4,7 +4,18 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { type Binaries, findPostgres, reachableBinaries } from './binaries.ts';
 import { type Cluster, initCluster, startCluster } from './cluster.ts';
-import { connect, type Database, type DatabaseHost, type FirstBoot, firstBootSql, passwordRoles, readSql, withClient } from './database.ts';
+import {
+  connect,
+  type Database,
+  type DatabaseHost,
+  type FirstBoot,
+  firstBootSql,
+  innerDatabase,
+  innerSql,
+  passwordRoles,
+  readSql,
+  withClient,
+} from './database.ts';
 import { endStaleServers } from './stale.ts';
 
 async function fill(port: number, initialPassword: string, first: FirstBoot): Promise<void> {
@@ -15,12 +26,16 @@ async function fill(port: number, initialPassword: string, first: FirstBoot): Pr
     await client.query(await readSql('supabase-schemas.sql'));
     await client.query(firstBootSql('postgres', first));
     const password = pg.escapeLiteral(first.password);
+    await client.query(`create database ${innerDatabase} owner supabase_admin`);
     await client.query(passwordRoles.map((role) => `alter role ${role} password ${password}`).join(';'));
   });
+  const inner = { host: '127.0.0.1', port, database: innerDatabase, user: 'supabase_admin', password: first.password };
+  await withClient(connect(inner), (client) => client.query(innerSql));
 }
 
 const toDatabase = (cluster: Cluster): Database => ({
   connect: (login) => connect({ host: '127.0.0.1', port: cluster.port, database: 'postgres', ...login }),
+  local: ({ user, database = 'postgres' }) => connect({ host: cluster.socketDir, port: cluster.port, database, user }),
   close: () => cluster.stop(),
 });
 

@@ -6,9 +6,20 @@
  */
 import pg from 'pg';
 import { AppError } from '../../errors.ts';
-import { connect, type Database, type DatabaseHost, firstBootSql, type Login, readSql, withClient } from './database.ts';
+import {
+  connect,
+  type Database,
+  type DatabaseHost,
+  firstBootSql,
+  innerDatabase,
+  innerSql,
+  type Login,
+  readSql,
+  withClient,
+} from './database.ts';
 
 const databaseName = (id: string): string => `capstan_sandbox_${id.replace(/[^A-Za-z0-9]/g, '_').toLowerCase()}`;
+const innerName = (id: string): string => `${databaseName(id)}_inner`;
 
 function withDatabase(url: string, database: string): string {
   const changed = new URL(url);
@@ -19,8 +30,7 @@ function withDatabase(url: string, database: string): string {
 const wrongPassword = (user: string): Error =>
   Object.assign(new Error(`password authentication failed for user "${user}"`), { severity: 'FATAL', code: '28P01' });
 
-async function loginAs(url: string, login: Login, bootPassword: string): Promise<pg.Client> {
-  if (login.password !== bootPassword) throw wrongPassword(login.user);
+async function loginAs(url: string, login: Omit<Login, 'password'>): Promise<pg.Client> {
   const client = await connect({ connectionString: url, ...(login.options === undefined ? {} : { options: login.options }) });
   try {
     await client.query(`set session authorization ${pg.escapeIdentifier(login.user)}`);
@@ -53,6 +63,7 @@ export async function sharedHost(url: string): Promise<DatabaseHost> {
         if (found.rowCount !== 0) return false;
         await client.query(await readSql('supabase-roles.sql'));
         await client.query(`create database ${name} template template0`);
+        await client.query(`create database ${innerName(id)} template template0`);
         return true;
       });
       if (isNew) {
@@ -60,13 +71,23 @@ export async function sharedHost(url: string): Promise<DatabaseHost> {
           await client.query(await readSql('supabase-schemas.sql'));
           await client.query(firstBootSql(name, first));
         }, name);
+        await asOwner((client) => client.query(innerSql), innerName(id));
       }
       const password = isNew ? first.password : bootPassword;
-      const database: Database = { connect: (login) => loginAs(withDatabase(url, name), login, password), close: async () => undefined };
+      const urlOf = (wanted?: string) => withDatabase(url, wanted === innerDatabase ? innerName(id) : name);
+      const database: Database = {
+        async connect(login) {
+          if (login.password !== password) throw wrongPassword(login.user);
+          return loginAs(urlOf(login.database), login);
+        },
+        local: (login) => loginAs(urlOf(login.database), login),
+        close: async () => undefined,
+      };
       return { database, bootPassword: password };
     },
     async remove(id) {
       await asOwner((client) => client.query(`drop database if exists ${databaseName(id)} with (force)`));
+      await asOwner((client) => client.query(`drop database if exists ${innerName(id)} with (force)`));
     },
     close: async () => undefined,
   };

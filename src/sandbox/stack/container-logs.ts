@@ -1,4 +1,6 @@
 /** What the containers of a stack wrote, as `docker logs --timestamps` shows it; gone with the containers, as there. */
+import { loginOf } from '../gateway/upstream.ts';
+import { type Database, withClient } from '../postgres/database.ts';
 import type { StackRecord } from '../state.ts';
 import { containersOf } from './containers.ts';
 
@@ -26,20 +28,30 @@ const ready: Readonly<Record<string, string>> = {
   realtime: '[info] Running RealtimeWeb.Endpoint with cowboy at 0.0.0.0:4000 (http)',
 };
 
-/** Whom the database refuses: the user of the service's first connection URL whose password is not the one of the first start. */
-function refusedLogin(env: Readonly<Record<string, string>>, bootPassword: string): string | undefined {
+/** Whom the database refuses: the user of the service's first connection URL that cannot log in. */
+async function refusedLogin(env: Readonly<Record<string, string>>, database: Database | undefined): Promise<string | undefined> {
+  if (database === undefined) return undefined;
   const urls = Object.values(env).filter((value) => /^(postgres|postgresql|ecto):\/\//.test(value) && URL.canParse(value));
-  return urls.map((url) => new URL(url)).find(({ password }) => decodeURIComponent(password) !== bootPassword)?.username;
+  for (const login of urls.map(loginOf)) {
+    const refused = await withClient(database.connect(login), async () => undefined).catch((error: unknown) => error);
+    if (refused instanceof Error && 'code' in refused && refused.code === '28P01') return login.user;
+  }
+  return undefined;
 }
 
 /** The whole log of a container, by id or name; docker's own words when there is none. */
-export function containerLog(stack: StackRecord | undefined, container: string, since: string): string {
+export async function containerLog(
+  stack: StackRecord | undefined,
+  database: Database | undefined,
+  container: string,
+  since: string,
+): Promise<string> {
   const found =
     stack === undefined ? undefined : containersOf(stack, Date.now()).find((one) => [one.containerId, one.name].includes(container));
   if (stack === undefined || found === undefined) return `Error response from daemon: No such container: ${container}\n`;
   const service = found.name.slice(stack.appName.length + 1, -2);
   const env = stack.services.find(({ name }) => name === service)?.env ?? {};
-  const refused = refusedLogin(env, stack.bootPassword);
+  const refused = await refusedLogin(env, database);
   const then =
     refused === undefined
       ? (ready[service] ?? 'ready to accept connections')

@@ -6,10 +6,12 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Faults } from '../faults.ts';
+import { startPooler, type Tenant } from '../pooler/tenant.ts';
 import type { Database, DatabaseHost, FirstBoot } from '../postgres/database.ts';
 import type { ComposeRow, DomainRow, MountRow } from '../rows.ts';
 import type { StackRecord, StackService, State } from '../state.ts';
 import { databaseSettings } from './compose-file.ts';
+import { logTo } from './container-logs.ts';
 import { containersAfter } from './containers.ts';
 
 /** The containers did not come up; the message is docker's, as it stands in the log. */
@@ -34,6 +36,8 @@ export type Stacks = {
   /** True if Let's Encrypt has answered for this host. */
   hasCertificate(host: string): boolean;
   database(composeId: string): Database | undefined;
+  /** The running pooler that knows this tenant. */
+  byTenant(id: string): { database: Database; tenant: Tenant } | undefined;
   /** Starts again what ran when the process ended. */
   restore(): Promise<void>;
   close(): Promise<void>;
@@ -69,6 +73,7 @@ function certificates(domains: DomainRow[], faults: Faults, before: Record<strin
 export function createStacks({ state, faults, host, signal }: StacksOptions): Stacks {
   const { rows } = state;
   const databases = new Map<string, Database>();
+  const poolers = new Map<string, { container: string; tenants: Tenant[] }>();
   const background = new Set<Promise<void>>();
   const find = (composeId: string) => rows.stacks.find((stack) => stack.composeId === composeId);
   const isUp = (stack: StackRecord) => stack.phase === 'healthy';
@@ -77,6 +82,20 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
     const database = databases.get(composeId);
     databases.delete(composeId);
     await database?.close();
+  }
+
+  /** A pooler whose container stays goes on with what it knows; one that does not start knows nobody. */
+  async function openPooler(stack: StackRecord): Promise<void> {
+    const { composeId } = stack;
+    const database = databases.get(composeId);
+    const container = stack.containers?.['supavisor']?.id ?? '';
+    if (database === undefined || (poolers.get(composeId)?.container === container && container !== '')) return;
+    poolers.delete(composeId);
+    const tenants = await startPooler(stack, database).catch((error: unknown) => {
+      logTo(stack, 'supavisor', `** (Postgrex.Error) ${error instanceof Error ? error.message : String(error)}`);
+      return undefined;
+    });
+    if (tenants !== undefined) poolers.set(composeId, { container, tenants });
   }
 
   async function openDatabase(stack: StackRecord): Promise<void> {
@@ -108,6 +127,7 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
     state.save();
     try {
       await openDatabase(stack);
+      await openPooler(stack);
       stack.phase = 'healthy';
     } catch (error) {
       stack.phase = 'unhealthy';
@@ -173,6 +193,7 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
     async stop(composeId) {
       const stack = find(composeId);
       if (stack === undefined) return false;
+      poolers.delete(composeId);
       await closeDatabase(composeId);
       Object.assign(stack, { phase: 'stopped', startedAt: Date.now() });
       state.save();
@@ -184,11 +205,16 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
       if (stack === undefined || own === undefined) return;
       Object.assign(own, { restartedAt: Date.now(), ill: faults.take('ill-restart') });
       state.save();
+      if (service === 'supavisor') {
+        poolers.delete(composeId);
+        await openPooler(stack);
+      }
       if (service !== 'db') return;
       await closeDatabase(composeId);
       await openDatabase(stack);
     },
     async remove(composeId) {
+      poolers.delete(composeId);
       await closeDatabase(composeId);
       rows.stacks = rows.stacks.filter((stack) => stack.composeId !== composeId);
       state.save();
@@ -208,6 +234,14 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
       return typeof from === 'number' && from <= Date.now();
     },
     database: (composeId) => databases.get(composeId),
+    byTenant(id) {
+      for (const { composeId } of rows.stacks.filter(isUp)) {
+        const tenant = poolers.get(composeId)?.tenants.find((one) => one.id === id);
+        const database = databases.get(composeId);
+        if (tenant !== undefined && database !== undefined) return { database, tenant };
+      }
+      return undefined;
+    },
     async restore() {
       const running = rows.stacks.filter((stack) => stack.phase === 'healthy' || stack.phase === 'starting');
       await Promise.all(running.map((stack) => boot(stack).catch(() => undefined)));
