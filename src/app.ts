@@ -116,6 +116,7 @@ export async function openApp({ config, log, scrubber, patience, workflowFolders
       return (await store.owners()).length > 0 || (await store.rollbacksDue()).length > 0;
     },
     close() {
+      void readers.closeSessions();
       operations.close();
       desk.close();
     },
@@ -153,7 +154,7 @@ const dueSoonMs = 10 * 60_000;
 export function readersOf(
   desk: Pick<Desk, 'engine' | 'catalog' | 'registry' | 'store' | 'vault' | 'rates' | 'home' | 'runAccess' | 'onChange' | 'backups'>,
   scrubber: Scrubber,
-): Omit<McpApp, 'engine'> & Pick<App, 'registerFound' | 'draftTarget'> & BackupReading {
+): Omit<McpApp, 'engine'> & Pick<App, 'registerFound' | 'draftTarget'> & BackupReading & { closeSessions(): Promise<void> } {
   const { register, scrub } = scrubber;
   const { engine, catalog, registry, store, vault, rates, home } = desk;
   const limiterFor = createLimiters({ turnstile: rates });
@@ -202,6 +203,7 @@ export function readersOf(
       const { readTargetLogs } = await import('./log-reading.ts');
       return readTargetLogs({ ...outside, scrub, exports: home.exports }, question, signal);
     },
+    closeSessions: reach.close,
     database: createDatabaseReads({
       open: reach.open,
       scrub,

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createDokployClient } from '../../src/effects/dokploy/client.ts';
 import { createLimiters } from '../../src/effects/dokploy/rate-limit.ts';
 import { runInContainer } from '../../src/effects/dokploy/run-in-container.ts';
+import { createKeptSessions } from '../../src/effects/postgres/kept-sessions.ts';
 import { openSession, type SqlTarget } from '../../src/effects/postgres/open.ts';
 import type { Rung } from '../../src/effects/postgres/session.ts';
 import { AppError, toRecord } from '../../src/errors.ts';
@@ -23,7 +24,12 @@ import { bait, hostile } from './hostile-corpus.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'capstan-hostile-'));
 const mark = join(folder, 'mark');
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+/** As in the product: a statement may get the session that the one before it had. */
+const kept = createKeptSessions({ now: Date.now });
+afterAll(async () => {
+  await kept.close();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 /** Every catalog that a statement could change, every row of every table, settings, slots, locks of others. */
 const fingerprintSql = `
@@ -121,7 +127,12 @@ function formsOf(secret: string): string[] {
 async function attack(lab: Lab, rung: Rung, sql: string): Promise<string> {
   const scrubber = createScrubber(); // knows no secret: what is kept back is kept back by refusal
   const deps = {
-    reach: { open: (_name: string, purpose: 'model-read', options = {}) => openSession(lab.target, purpose, options) },
+    reach: {
+      open: (_name: string, purpose: 'model-read', options = {}) =>
+        kept.take({ target: lab.target.name, use: JSON.stringify(options), way: JSON.stringify(lab.target.addresses) }, () =>
+          openSession(lab.target, purpose, options),
+        ),
+    },
     registry: { target: async (name: string) => ({ name, kind: 'self-hosted', tags: [], record: {}, createdAt: 0 }) },
     vault: { reveal: async () => '' },
     now: Date.now,

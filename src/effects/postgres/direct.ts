@@ -4,6 +4,7 @@
  * 2. Bytes are counted on the wire, so that one huge row cannot fill the memory; above the limit the connection is closed.
  * 3. A cancelled statement is cancelled on the server, and its connection is closed.
  */
+import { Socket } from 'node:net';
 import { checkServerIdentity } from 'node:tls';
 import pg from 'pg';
 import { AppError } from '../../errors.ts';
@@ -102,6 +103,17 @@ const greetingSql = `select current_user as role, current_setting('is_superuser'
   pg_backend_pid() as pid, set_config('statement_timeout', $1, false), set_config('default_transaction_read_only', $2, false),
   set_config('idle_in_transaction_session_timeout', '60000', false), set_config('standard_conforming_strings', 'on', false)`;
 
+type Remains = { login: string; left: number };
+
+/** The greeting once more, with what DISCARD ALL should have taken away counted, and the one thing that it leaves, the seed of random(), drawn anew. */
+const remainsSql = `${greetingSql}, session_user as login, setseed(('x' || left(md5(gen_random_uuid()::text), 8))::bit(32)::int / 2147483648.0),
+  (select count(*) from pg_prepared_statements)::int + (select count(*) from pg_listening_channels())::int
+  + (select count(*) from pg_cursors where name <> '')::int
+  + (select count(*) from pg_locks where pid = pg_backend_pid() and locktype = 'advisory')::int
+  + (select count(*) from pg_class where relnamespace = pg_my_temp_schema())::int
+  + (select count(*) from pg_settings where source = 'session' and name not in ('statement_timeout', 'default_transaction_read_only',
+      'idle_in_transaction_session_timeout', 'standard_conforming_strings'))::int as left`;
+
 async function toSession(
   client: pg.Client,
   address: SqlAddress,
@@ -114,6 +126,10 @@ async function toSession(
   if (hello === undefined) throw new TypeError('a select without from answers one row');
   let limitMs = options.timeoutMs;
   let closed = false;
+  let lost = false;
+  client.on('end', () => {
+    lost = true;
+  });
   const { stream } = client.connection;
 
   async function query<Row>(text: string, values?: readonly SqlValue[], wanted: QueryOptions = {}): Promise<SqlResult<Row>> {
@@ -171,9 +187,26 @@ async function toSession(
     }
   }
 
+  /** As after the login: the same role on the same connection, and nothing left that a statement could have put there. */
+  async function rest(): Promise<boolean> {
+    await client.query('discard all');
+    const [now] = (await client.query<Greeting & Remains>(remainsSql, [String(options.timeoutMs), options.readOnly ? 'on' : 'off'])).rows;
+    limitMs = options.timeoutMs;
+    if (stream instanceof Socket) stream.unref();
+    const alike = now?.role === hello?.role && now?.superuser === hello?.superuser && now?.pid === hello?.pid;
+    return alike && !lost && now?.login === now?.role && now?.left === 0;
+  }
+
   return {
     rung: options.rung,
     pages,
+    keep: {
+      rest,
+      wake() {
+        if (stream instanceof Socket) stream.ref();
+        return !lost;
+      },
+    },
     role: hello.role,
     superuser: hello.superuser,
     serverMajor: hello.major,

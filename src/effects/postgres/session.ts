@@ -67,4 +67,9 @@ export type SqlSession = {
     options: QueryOptions & { offset: number },
   ): AsyncGenerator<SqlResult<Row>>;
   close(): Promise<void>;
+  /**
+   * Only where the rung keeps a session of the server, that may then be used for several questions. `rest` empties it and answers whether it is
+   * again as after its login; `wake` answers whether it is still there.
+   */
+  keep?: { rest(): Promise<boolean>; wake(): boolean };
 };
