@@ -1,6 +1,6 @@
 // What a client waits for: start, list, calls alone and together over both doors, memory, and a cold install.
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -124,6 +124,8 @@ async function door(server) {
     if (!Array.isArray(result?.structuredContent?.runs)) throw new Error(`list_runs answered ${JSON.stringify(result)}`);
   };
   const list = await server.ask('tools/list');
+  const listedMb = memoryOf(server.pid);
+  await call(); // opens the house, as the server does by itself a second after its first answer
   const idleMb = memoryOf(server.pid);
   await inTurn(50, call);
   const alone = spread(await inTurn(500, call));
@@ -136,12 +138,16 @@ async function door(server) {
     toolsList: lists,
     call: alone,
     concurrent200: { ...spread(together), allMs: round(togetherMs) },
+    listedMb,
     idleMb,
     underLoadMb: memoryOf(server.pid),
   };
 }
 
-/** The package as it would be published, into an empty folder, as `npx` does it; npm's own cache is as it is. */
+/**
+ * The package as it would be published, into an empty folder, as `npx` does it; npm's own cache is as it is. The native module is told
+ * apart: where its prebuilt binary cannot be fetched it is compiled, which most machines never do.
+ */
 function coldInstall() {
   const folder = mkdtempSync(join(tmpdir(), 'capstan-install-'));
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
@@ -152,8 +158,14 @@ function coldInstall() {
     mkdirSync(into);
     writeFileSync(join(into, 'package.json'), '{"private":true}');
     const began = performance.now();
-    execFileSync(npm, ['install', '--no-audit', '--no-fund', '--loglevel=error', join(folder, filename)], { cwd: into, stdio: 'ignore' });
+    const install = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', join(folder, filename)];
+    execFileSync(npm, install, { cwd: into, stdio: 'ignore' });
     const seconds = round((performance.now() - began) / 1_000);
+    const built = performance.now();
+    execFileSync(npm, ['rebuild', 'better-sqlite3', '--loglevel=error'], { cwd: into, stdio: 'ignore' });
+    const nativeSeconds = round((performance.now() - built) / 1_000);
+    // Only node-gyp leaves a Makefile (or its like) beside what it made.
+    const compiled = ['Makefile', 'binding.sln'].some((name) => existsSync(join(into, 'node_modules', 'better-sqlite3', 'build', name)));
     const version = execFileSync(process.execPath, [join(into, 'node_modules', 'capstan-mcp', 'dist', 'src', 'main.js'), '--version'], {
       encoding: 'utf8',
     });
@@ -164,6 +176,7 @@ function coldInstall() {
       packages: Object.keys(packages).length,
       mb: round(bytes / 1_048_576),
       seconds,
+      nativeModule: { how: compiled ? 'compiled here' : 'prebuilt, fetched', seconds: nativeSeconds },
       packedMb: round(size / 1_048_576),
     };
   } finally {

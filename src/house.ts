@@ -3,8 +3,9 @@ import { readVariable } from './config.ts';
 import { type Desk, type DeskOptions, openDesk } from './desk.ts';
 import { createLimiters } from './effects/dokploy/rate-limit.ts';
 import type { DokployConnection, Reach } from './effects/handler.ts';
-import { createHandlers, type HandlerDeps } from './effects/handlers.ts';
+import type { HandlerDeps } from './effects/handlers.ts';
 import { createHands } from './effects/hands.ts';
+import { lazyHandlers } from './effects/lazy-handlers.ts';
 import type { StagedSecret, Vault } from './engine/ports.ts';
 import { toJsonSchema } from './json-schema.ts';
 import type { DokployRow } from './store/registry.ts';
@@ -29,7 +30,11 @@ export function openHouse({ book, patience, ...options }: HouseOptions): Promise
     hands({ vault, registry, clock, rates, backups }) {
       const limiterFor = createLimiters({ turnstile: rates });
       const templateBaseUrlFor = async (name: string) => (await registry.dokploy(name)).options.templateBaseUrl;
-      const handlers = { ...book.handlers, ...createHandlers({ ...patience, limiterFor, templateBaseUrlFor, backups }) };
+      const own = lazyHandlers(async () => {
+        const { createHandlers } = await import('./effects/handlers.ts');
+        return createHandlers({ ...patience, limiterFor, templateBaseUrlFor, backups });
+      });
+      const handlers = { ...book.handlers, ...own };
       const hands = createHands({
         handlers,
         now: clock.now,

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { packageFile } from './package-root.ts';
+import { holdYoungSpace } from './young-space.ts';
 
 /** The bin: as little as possible before a door is known, since an MCP client waits for our first answer. */
 const argv = process.argv.slice(2);
@@ -15,6 +16,7 @@ if (major < 20 || (major === 20 && minor < 19)) {
   const { version } = JSON.parse(readFileSync(packageFile('package.json'), 'utf8'));
   process.stdout.write(`${version}\n`);
 } else {
+  if (argv.length === 0 || argv[0] === 'serve' || argv[0]?.startsWith('-')) holdYoungSpace(); // let go when the house stands open
   const { runCli } = await import('./cli/run-cli.ts');
   await runCli(argv);
 }

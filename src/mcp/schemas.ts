@@ -7,6 +7,17 @@ import { z } from 'zod';
  * which some models' schema dialects do not have.
  */
 export function inputSchemaOf(input: z.ZodObject): Record<string, unknown> {
+  const known = converted.get(input);
+  if (known) return known;
+  const schema = convert(input);
+  converted.set(input, schema);
+  return schema;
+}
+
+/** Over HTTP a server is made for each request; a schema is data and is converted once. */
+const converted = new WeakMap<z.ZodObject, Record<string, unknown>>();
+
+function convert(input: z.ZodObject): Record<string, unknown> {
   const { $schema: _, ...schema } = z.toJSONSchema(input, {
     io: 'input',
     override: ({ jsonSchema }) => {

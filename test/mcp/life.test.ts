@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { liveWorkers } from '../../src/store/ownership.ts';
@@ -129,4 +129,13 @@ test('eight first starts at once make one key and one schema, and all of them an
   expect(listed?.structuredContent?.['runs']).toHaveLength(8);
   await Promise.all(clients.map((client) => client.close()));
   expect(readdirSync(place.home).filter((name) => name.startsWith('key.json'))).toEqual(['key.json']);
+});
+
+test.runIf(process.platform === 'linux')('an idle server holds less than 100 MB with its store open', async () => {
+  const server = startServer();
+  await exchange(server, ...hello);
+  await exchange(server, callTool(2, 'list_runs', {}));
+  const [, kilobytes] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8')) ?? [];
+  expect(Number(kilobytes) / 1024).toBeLessThan(100);
+  expect(Number(kilobytes) / 1024).toBeGreaterThan(40); // less is no server
 });
