@@ -1,22 +1,26 @@
-/** One backup stream in a process of its own, so that its memory is its own; prints one JSON line. */
+/** One backup stream and its restore in a process of its own, so that its memory is its own; prints one JSON line. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { createArchiveTap } from '../../src/effects/backup/archive-tap.ts';
 import { startChild } from '../../src/effects/backup/child.ts';
 import { chooseCodec } from '../../src/effects/backup/codec.ts';
 import { libpqOf, parseDatabaseUrl } from '../../src/effects/backup/connection.ts';
+import { createGather } from '../../src/effects/backup/gather.ts';
 import { readEncrypted, writeEncrypted } from '../../src/effects/backup/pipeline.ts';
 import { pgClientFor } from '../../src/effects/backup/programs.ts';
 import { createFolderStore } from '../../src/effects/backup/stores/folder.ts';
 
 const store = createFolderStore(join(process.argv[2] ?? '', 'ours'));
 const began = performance.now();
-const { dbname, ...libpq } = libpqOf(parseDatabaseUrl(process.env['CAPSTAN_TEST_BENCH_URL'] ?? ''), 'capstan bench');
+const cpuBefore = process.cpuUsage();
+const place = parseDatabaseUrl(process.env['CAPSTAN_TEST_BENCH_URL'] ?? '');
+const { dbname, ...libpq } = libpqOf(place, 'capstan bench');
 const dump = startChild({ file: (await pgClientFor('pg_dump', 15)).file, args: ['-Fc', '-Z0', `--dbname=${dbname}`], ...libpq });
 const tap = createArchiveTap();
 const codec = await chooseCodec();
 const written = await writeEncrypted({
-  source: dump.stdout.pipe(tap.stream),
+  source: dump.stdout.pipe(createGather()).pipe(tap.stream),
   sourceEnded: dump.ended,
   codec,
   to: { passphrase: 'bench passphrase of ours' },
@@ -25,6 +29,7 @@ const written = await writeEncrypted({
   now: () => performance.now(),
 });
 const ms = performance.now() - began;
+const cpu = process.cpuUsage(cpuBefore);
 const verifying = performance.now();
 const { clear, verdict } = await readEncrypted({
   store,
@@ -35,17 +40,45 @@ const { clear, verdict } = await readEncrypted({
 });
 clear.resume();
 await verdict;
-const peak =
-  process.platform === 'linux'
-    ? Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) / 1024
-    : process.memoryUsage().rss / 1_048_576;
+const verifyMs = performance.now() - verifying;
+const backupPeak = peakMb();
+const restoring = performance.now();
+const target = { ...place, database: 'bench_ours' };
+const { dbname: into, ...restoreEnv } = libpqOf(target, 'capstan bench');
+const restore = startChild({
+  file: (await pgClientFor('pg_restore', 15)).file,
+  args: ['--exit-on-error', `--dbname=${into}`],
+  ...restoreEnv,
+});
+restore.stdout.resume();
+const again = await readEncrypted({
+  store,
+  path: 'a/db.dump.pgp',
+  codec: codec.codec,
+  passphrase: 'bench passphrase of ours',
+  expected: written,
+});
+await pipeline(again.clear, restore.stdin);
+await again.verdict;
+await restore.ended;
+const restoreMs = performance.now() - restoring;
 console.log(
   JSON.stringify({
     ms,
+    cpuMs: (cpu.user + cpu.system) / 1_000,
     firstByteMs: Math.round(written.firstByteMs),
     bytes: written.bytes,
     rawBytes: written.rawBytes,
-    peakRssMb: peak,
-    verifyMs: performance.now() - verifying,
+    peakRssMb: backupPeak,
+    verifyMs,
+    restoreMs,
+    restorePeakRssMb: peakMb(),
   }),
 );
+
+/** Of this process so far. */
+function peakMb(): number {
+  return process.platform === 'linux'
+    ? Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) / 1024
+    : process.memoryUsage().rss / 1_048_576;
+}

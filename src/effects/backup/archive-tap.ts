@@ -156,10 +156,11 @@ function createReader() {
     return oid.next;
   };
 
+  // One of these per row: nothing is allocated here.
   const readLength = (buffer: Buffer, from: number): number | undefined => {
-    const length = int(buffer, from);
-    if (!length) return undefined;
-    left = length.value;
+    const next = from + 1 + intBytes;
+    if (buffer.length < next) return undefined;
+    left = buffer[from] === 0 ? buffer.readUIntLE(from + 1, intBytes) : 0;
     if (left > 0) mode = 'data';
     else {
       if (table) {
@@ -169,7 +170,7 @@ function createReader() {
       table = undefined;
       mode = blobs ? 'oid' : 'block';
     }
-    return length.next;
+    return next;
   };
 
   const readData = (buffer: Buffer, from: number): number => {
@@ -232,35 +233,39 @@ export function createCounter() {
   let filled = 0;
   let rows = 0;
   let bytes = 0;
-  let tail: Buffer = Buffer.alloc(0);
+  /** All but the last bytes, which may be the end mark: that is no row. */
   const flush = () => {
-    hash.update(scratch.subarray(0, filled));
-    filled = 0;
+    if (filled <= endOfCopy.length) return;
+    hash.update(scratch.subarray(0, filled - endOfCopy.length));
+    scratch.copy(scratch, 0, filled - endOfCopy.length, filled);
+    filled = endOfCopy.length;
   };
-  const take = (buffer: Buffer, from: number, to: number) => {
-    bytes += to - from;
-    for (let at = buffer.indexOf(newline, from); at >= 0 && at < to; at = buffer.indexOf(newline, at + 1)) rows += 1;
-    if (to - from > scratchBytes - filled) flush();
-    if (to - from > scratchBytes) hash.update(buffer.subarray(from, to));
-    else filled += buffer.copy(scratch, filled, from, to);
+  const countRows = (buffer: Buffer, from: number, to: number) => {
+    // A row mostly ends where its bytes end: then one look is enough.
+    for (let at = buffer.indexOf(newline, from); at >= 0 && at < to; at = buffer.indexOf(newline, at + 1)) {
+      rows += 1;
+      if (at === to - 1) return;
+    }
   };
   return {
-    /** The last bytes wait: they may be the end mark, which is no row. */
     add(buffer: Buffer, from: number, to: number) {
-      if (to - from >= endOfCopy.length) {
-        take(tail, 0, tail.length);
-        tail = buffer.subarray(to - endOfCopy.length, to);
-        take(buffer, from, to - endOfCopy.length);
-        return;
+      bytes += to - from;
+      countRows(buffer, from, to);
+      for (let at = from; at < to; ) {
+        if (filled === scratchBytes) flush();
+        const took = buffer.copy(scratch, filled, at, to);
+        filled += took;
+        at += took;
       }
-      const both = Buffer.concat([tail, buffer.subarray(from, to)]);
-      const keep = Math.max(0, both.length - endOfCopy.length);
-      take(both, 0, keep);
-      tail = both.subarray(keep);
     },
     end(): { rows: number; bytes: number; sha256: string } {
-      if (!tail.equals(endOfCopy)) take(tail, 0, tail.length);
-      flush();
+      const marked = filled >= endOfCopy.length && scratch.subarray(filled - endOfCopy.length, filled).equals(endOfCopy);
+      if (marked) {
+        rows -= endOfCopy.toString('latin1').split('\n').length - 1;
+        bytes -= endOfCopy.length;
+        filled -= endOfCopy.length;
+      }
+      hash.update(scratch.subarray(0, filled));
       return { rows, bytes, sha256: hash.digest('hex') };
     },
   };

@@ -35,17 +35,21 @@ export type WriteOptions = {
 export async function writeEncrypted(options: WriteOptions): Promise<Written> {
   const { source, sourceEnded, codec, to, store, path, expect, onBytes, signal, now } = options;
   const began = now();
-  const raw = createMeter(onBytes);
   const compressed = compress(codec, signal);
   let firstByteMs = 0;
   const stored = createMeter((bytes) => {
     if (firstByteMs === 0 && bytes > 0) firstByteMs = Math.max(1, now() - began);
   });
+  let rawBytes = 0;
   async function* whole() {
-    yield* source;
+    for await (const chunk of source) {
+      rawBytes += (chunk as Buffer).length; // a source of bytes, or of texts in ASCII
+      onBytes?.(rawBytes);
+      yield chunk;
+    }
     await sourceEnded;
   }
-  const first = pipeline(whole(), raw.stream, compressed, { ...(signal ? { signal } : {}) });
+  const first = pipeline(whole(), compressed, { ...(signal ? { signal } : {}) });
   first.catch(() => undefined); // awaited below, together with the rest
   const all: Promise<unknown>[] = [first];
   try {
@@ -64,7 +68,7 @@ export async function writeEncrypted(options: WriteOptions): Promise<Written> {
     );
     throw signal?.aborted ? signal.reason : cause;
   }
-  return { bytes: stored.bytes(), rawBytes: raw.bytes(), sha256: stored.sha256(), firstByteMs };
+  return { bytes: stored.bytes(), rawBytes, sha256: stored.sha256(), firstByteMs };
 }
 
 export type ReadOptions = {

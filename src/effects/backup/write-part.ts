@@ -5,6 +5,7 @@
  * 3. What a dead attempt left is swept before the next one begins; its sessions are ended by the key that they carry (E6).
  */
 import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { Client } from 'pg';
 import type { z } from 'zod';
 import { writePart as contract, type PlannedPart, writtenPart } from '../../../machines/effects/backup.ts';
@@ -17,6 +18,7 @@ import { chooseCodec, extensionOf } from './codec.ts';
 import { type DatabasePlace, endSessionsOf, libpqOf, openSession } from './connection.ts';
 import { observe, toContents } from './database-contents.ts';
 import { type BackupDeps, databaseOf, readersOf, storeOf } from './deps.ts';
+import { createGather } from './gather.ts';
 import { folderOf } from './manifest.ts';
 import { createProgress } from './meter.ts';
 import { writeEncrypted } from './pipeline.ts';
@@ -201,7 +203,8 @@ async function writeDatabase(
       ...libpq,
     });
     const tap = createArchiveTap();
-    dump.stdout.on('error', (error) => tap.stream.destroy(error)).pipe(tap.stream);
+    // What ends one of them ends the next; the reason is told by whoever reads.
+    pipeline(dump.stdout, createGather(), tap.stream).catch((error: Error) => tap.stream.destroy(error));
     await add('data', part.file, tap.stream, { ended: dump.ended, expect: part.expectBytes, progress: `Database ${database}` });
     const figures = tap.figures();
     await add('contents', contentsName(part, codec), Readable.from([JSON.stringify(toContents(await observe(client, database), figures))]));
