@@ -1,13 +1,16 @@
 // The stream of a backup beside `pg_dump -Fc -Z0 | zstd -3 | gpg -c`, and of its restore beside `gpg -d | zstd -d | pg_restore`, on the
 // same data in the same run: `npm run bench -- backup [MB …]`.
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { findPostgres, reachableBinaries } from '../dist-test/src/sandbox/postgres/binaries.js';
 import { initCluster, startCluster } from '../dist-test/src/sandbox/postgres/cluster.js';
 
+// Never the waiting forms: the log of the server goes through this process, and a full pipe would stop its checkpointer.
+const run = promisify(execFile);
 const child = fileURLToPath(new URL('../dist-test/test/helpers/bench-backup.js', import.meta.url));
 const round = (value) => Math.round(value * 10) / 10;
 const hundredth = (value) => Math.round(value * 100) / 100;
@@ -27,33 +30,33 @@ async function measure(mb) {
   const cluster = await startCluster(binaries, join(folder, 'data'));
   const url = `postgres://supabase_admin:${password}@127.0.0.1:${cluster.port}/postgres`;
   try {
-    execFileSync('psql', ['-q', url, '-c', fill(mb)]);
+    await run('psql', ['-q', url, '-c', fill(mb)]);
     writeFileSync(join(folder, 'pass'), 'bench passphrase of the reference', { mode: 0o600 });
     mkdirSync(join(folder, 'gpg'), { mode: 0o700 });
-    const sh = (command, ...more) => {
+    const sh = async (command, ...more) => {
       const began = performance.now();
-      execFileSync('/bin/sh', ['-c', command, ...more]);
+      await run('/bin/sh', ['-c', command, ...more]);
       return performance.now() - began;
     };
-    const empty = (database) => {
+    const empty = async (database) => {
       for (const statement of [`drop database if exists ${database}`, `create database ${database} template template0`])
-        execFileSync('psql', ['-q', url, '-c', statement], { stdio: 'ignore' });
+        await run('psql', ['-q', url, '-c', statement]);
       return url.replace(/postgres$/, database);
     };
-    const reference = () => {
+    const reference = async () => {
       const out = join(folder, 'reference.pgp');
       const gpg = `gpg --homedir ${folder}/gpg --batch -q --yes --pinentry-mode loopback --passphrase-file ${join(folder, 'pass')}`;
-      const ms = sh(`pg_dump -Fc -Z0 "$0" | zstd -3 -q | ${gpg} --cipher-algo AES256 -z 0 -c -o ${out}`, url);
-      const restoreMs = sh(`${gpg} -d ${out} | zstd -dc | pg_restore --exit-on-error -d "$0"`, empty('bench_reference'));
+      const ms = await sh(`pg_dump -Fc -Z0 "$0" | zstd -3 -q | ${gpg} --cipher-algo AES256 -z 0 -c -o ${out}`, url);
+      const restoreMs = await sh(`${gpg} -d ${out} | zstd -dc | pg_restore --exit-on-error -d "$0"`, await empty('bench_reference'));
       return { ms, bytes: statSync(out).size, restoreMs };
     };
-    const ours = () => {
-      empty('bench_ours');
+    const ours = async () => {
+      await empty('bench_ours');
       const env = { ...process.env, CAPSTAN_TEST_BENCH_URL: url };
-      return JSON.parse(execFileSync(process.execPath, [child, folder], { env, encoding: 'utf8' }));
+      return JSON.parse((await run(process.execPath, [child, folder], { env })).stdout);
     };
     const rows = [];
-    for (let i = 0; i < 3; i++) rows.push({ reference: reference(), ours: ours() });
+    for (let i = 0; i < 3; i++) rows.push({ reference: await reference(), ours: await ours() });
     // Of each figure the best of three, on both sides: the rest is what else the machine did.
     const best = (side) =>
       Object.fromEntries(Object.keys(rows[0][side]).map((key) => [key, Math.min(...rows.map((row) => row[side][key]))]));
