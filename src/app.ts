@@ -7,7 +7,7 @@ import { workflows } from '../machines/registry.ts';
 import { type BackupReading, createBackupReading } from './backup-reading.ts';
 import { type BackupSchedules, createBackupSchedules } from './backup-schedules.ts';
 import { systemClock } from './clock.ts';
-import type { Config } from './config.ts';
+import { type Config, quietLibraries } from './config.ts';
 import type { DraftedTarget, TargetSource } from './connections.ts';
 import { createDatabaseReads } from './database-reads.ts';
 import type { Desk } from './desk.ts';
@@ -74,6 +74,7 @@ export type App = McpApp &
 
 /** Opens one home with every room in it. Throws the errors of home, key, migration, `--workflows` and registration. */
 export async function openApp({ config, log, scrubber, patience, workflowFolders = [] }: Surroundings): Promise<App> {
+  quietLibraries();
   const book = mergeWorkflows({ workflows: Object.values(workflows), contracts }, await loadWorkflows(workflowFolders));
   const desk = await openHouse({
     home: config.home,

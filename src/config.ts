@@ -81,3 +81,8 @@ function parseJson(path: string): unknown {
 export function readVariable(name: string): string | undefined {
   return process.env[name];
 }
+
+/** The SDK of the S3 store warns of Node's version on stderr, which belongs to our own log; which versions we run on is ours to say. */
+export function quietLibraries(): void {
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
+}

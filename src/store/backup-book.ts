@@ -144,7 +144,7 @@ export function createBackupBook({ read, write }: Connection, now: () => number,
       if (row) return toBackup(row);
       throw new AppError('BACKUP_UNKNOWN', {
         message: `There is no backup ${JSON.stringify(id.slice(0, 80))} in the index.`,
-        fix: 'List the backups, or take one in that was made elsewhere: capstan backups adopt ID --store NAME.',
+        fix: 'List the backups, or take in those of a target that were made elsewhere: capstan backups adopt --target TARGET --store STORE.',
       });
     },
     async adopt(row) {

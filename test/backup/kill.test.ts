@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestPostgres, type TestPostgres, whyWithout } from '../helpers/backup-postgres.ts';
 import { capstan, jsonOf } from '../helpers/cli.ts';
+import { startFakeS3 } from '../helpers/fake-s3.ts';
 import { mainFile } from '../helpers/mcp-clients.ts';
 
 const why = whyWithout('pg_dump', 'pg_restore', 'zstd') ?? (process.platform === 'linux' ? undefined : 'reads /proc');
@@ -85,6 +86,40 @@ test.skipIf(why)(
     expect(await postgres.sql(`select count(*)::int as n from pg_stat_activity where application_name like '%writePart%'`)).toEqual([
       { n: 0 },
     ]);
+  },
+  180_000,
+);
+
+test.skipIf(why)(
+  'a process that is killed in the middle of an upload leaves parts that the next one aborts, and stderr stays ours',
+  async () => {
+    const s3 = await startFakeS3();
+    const keys = { ACCESS: s3.accessKeyId, SECRET: s3.secretAccessKey };
+    const place = ['--bucket', 'backups', '--endpoint', s3.endpoint, '--access-key', 'env:ACCESS', '--secret-key', 'env:SECRET'];
+    expect((await capstan(home, ['backups', 'store-add', 'bucket', ...place], keys)).exit).toBe(0);
+    s3.trouble({ method: 'PUT', when: /dump.*partNumber=2/, times: 1, as: 'hang' });
+    const child = spawn(process.execPath, [mainFile, 'run', 'backup', '--set', 'target=shop', '--set', 'store=bucket', '--json'], {
+      env: { CAPSTAN_HOME: home, PATH: process.env['PATH'] ?? '', HOME: home },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let stderr = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    while (!s3.journal.some((line) => /dump.*partNumber=2/.test(line))) await s3.next();
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('exit', resolve));
+    expect(s3.uploads.size, 'the killed upload is open').toBe(1);
+    const worker = await capstan(home, ['worker', '--until-idle', '--json'], {}, 120_000);
+    expect([worker.exit, s3.uploads.size]).toEqual([0, 0]);
+    const rows = jsonOf(await capstan(home, ['backups', 'list', '--json']))['backups'] as { id: string; store: string }[];
+    const ids = rows.filter(({ store }) => store === 'bucket').map(({ id }) => id);
+    expect(ids).toHaveLength(1);
+    expect([...s3.objects.keys()].filter((key) => !key.includes(ids[0] ?? '') || key.includes('note'))).toEqual([]);
+    const verified = await capstan(home, ['backups', 'verify', ids[0] ?? '', '--json']);
+    expect(verified.exit).toBe(0);
+    for (const text of [stderr, worker.stderr, verified.stderr]) expect(text).not.toMatch(/Warning|AWS SDK/);
+    await s3.close();
   },
   180_000,
 );

@@ -11,6 +11,7 @@ import { createS3Store, partSizeFor } from '../../src/effects/backup/stores/s3.t
 import type { BackupStore } from '../../src/effects/backup/stores/store.ts';
 import { type FakeS3, startFakeS3 } from '../helpers/fake-s3.ts';
 
+type Keys = { accessKeyId: string; secretAccessKey: string };
 const mib = 1024 * 1024;
 const big = randomBytes(20 * mib);
 const source = (data = big) =>
@@ -18,8 +19,11 @@ const source = (data = big) =>
     [...Array(Math.ceil(data.length / 65_536)).keys()].map((i) => data.subarray(i * 65_536, (i + 1) * 65_536)),
     { objectMode: false },
   );
-const storeAt = (endpoint: string, keys: { accessKeyId: string; secretAccessKey: string }, bucket = 'backups') =>
-  createS3Store({ endpoint, region: 'eu-central-1', bucket, prefix: 'home one', pathStyle: true, ...keys });
+const storeAt = (endpoint: string, keys: Keys, bucket = 'backups') => createS3Store(placeOf(endpoint, keys, bucket));
+const placeOf = (endpoint: string, { accessKeyId, secretAccessKey }: Keys, bucket = 'backups') => ({
+  ...{ endpoint, region: 'eu-central-1', bucket, prefix: 'home one', pathStyle: true },
+  ...{ accessKeyId, secretAccessKey },
+});
 
 let fake: FakeS3;
 let store: BackupStore;
@@ -80,6 +84,16 @@ test('503 and a dropped part are survived; the object is whole', async () => {
   await store.put('b/x', source(), {});
   expect(fake.objects.get('home one/b/x')?.equals(big)).toBe(true);
   expect(fake.journal.filter((line) => /partNumber=[12]/.test(line)).length).toBe(4);
+});
+
+test('a store that does not answer is given up on after its time, and asked again', async () => {
+  const impatient = await createS3Store({ ...placeOf(fake.endpoint, fake), timeoutMs: 300 });
+  fake.trouble({ method: 'PUT', when: /partNumber=1/, times: 1, as: 'hang' });
+  await impatient.put('b/x', source(), {});
+  expect(fake.objects.get('home one/b/x')?.equals(big)).toBe(true);
+  fake.trouble({ method: 'PUT', when: /partNumber=2/, times: 100, as: 'hang' });
+  await expect(impatient.put('b/y', source(), {})).rejects.toMatchObject({ code: 'STORE_UNREACHABLE', retry: 'later' });
+  expect([[...fake.objects.keys()], fake.uploads.size]).toEqual([['home one/b/x'], 0]);
 });
 
 test('a store that keeps failing leaves neither object nor parts', async () => {

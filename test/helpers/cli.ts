@@ -5,12 +5,12 @@ import { mainFile } from './mcp-clients.ts';
 export type Ended = { exit: number; stdout: string; stderr: string };
 
 /** Runs one command line to its end. Standard input is empty and no terminal. */
-export function capstan(home: string, args: string[], env: Record<string, string> = {}): Promise<Ended> {
+export function capstan(home: string, args: string[], env: Record<string, string> = {}, timeout = 60_000): Promise<Ended> {
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
       [mainFile, ...args],
-      { env: { CAPSTAN_HOME: home, PATH: process.env['PATH'] ?? '', HOME: home, ...env }, timeout: 60_000, maxBuffer: 16 * 1024 * 1024 },
+      { env: { CAPSTAN_HOME: home, PATH: process.env['PATH'] ?? '', HOME: home, ...env }, timeout, maxBuffer: 16 * 1024 * 1024 },
       (_error, stdout, stderr) => resolve({ exit: child.exitCode ?? -1, stdout, stderr }),
     );
     child.stdin?.end();

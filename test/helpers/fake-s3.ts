@@ -1,6 +1,6 @@
 /** A small S3 that, unlike s3rver, checks the signature and the body's hash, and that fails on order. Its own journal tells what reached it. */
 import { createHash, createHmac, randomUUID } from 'node:crypto';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 
 export type Trouble = { method: string; when: RegExp; times: number; as: '503' | 'hang' | 'drop' };
@@ -12,6 +12,10 @@ export type FakeS3 = {
   uploads: Map<string, { key: string; parts: Map<number, Buffer> }>;
   journal: string[];
   trouble(trouble: Trouble): void;
+  /** Ends every trouble. */
+  heal(): void;
+  /** Resolves with the next request. */
+  next(): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -24,6 +28,7 @@ export async function startFakeS3(bucket = 'backups'): Promise<FakeS3> {
   const uploads: FakeS3['uploads'] = new Map();
   const journal: string[] = [];
   const troubles: Trouble[] = [];
+  const arrived = new EventEmitter();
   const credentials = { accessKeyId: 'AKFAKE', secretAccessKey: randomUUID() };
 
   const xml = (response: ServerResponse, status: number, body = '') => {
@@ -35,6 +40,7 @@ export async function startFakeS3(bucket = 'backups'): Promise<FakeS3> {
     const url = new URL(request.url ?? '/', 'http://s3');
     const line = `${request.method} ${decodeURIComponent(url.pathname)}${url.search}`;
     journal.push(line);
+    arrived.emit('request');
     const found = troubles.find((each) => each.times > 0 && each.method === request.method && each.when.test(line));
     if (found) {
       found.times -= 1;
@@ -116,6 +122,8 @@ export async function startFakeS3(bucket = 'backups'): Promise<FakeS3> {
     uploads,
     journal,
     trouble: (trouble) => void troubles.push(trouble),
+    heal: () => void troubles.splice(0),
+    next: async () => void (await once(arrived, 'request')),
     async close() {
       server.closeAllConnections();
       server.close();

@@ -43,30 +43,31 @@ export async function writeEncrypted(options: WriteOptions): Promise<Written> {
   let rawBytes = 0;
   async function* whole() {
     for await (const chunk of source) {
-      rawBytes += (chunk as Buffer).length; // a source of bytes, or of texts in ASCII
+      rawBytes += Buffer.byteLength(chunk as Buffer | string); // a source gives bytes or texts
       onBytes?.(rawBytes);
       yield chunk;
     }
     await sourceEnded;
   }
-  const first = pipeline(whole(), compressed, { ...(signal ? { signal } : {}) });
-  first.catch(() => undefined); // awaited below, together with the rest
-  const all: Promise<unknown>[] = [first];
+  const streaming = signal ? { signal } : {};
+  const failures: unknown[] = [];
+  const all: Promise<unknown>[] = [];
+  const watch = (work: Promise<unknown>) => {
+    work.catch((error: unknown) => failures.push(error));
+    all.push(work);
+  };
   try {
+    watch(pipeline(whole(), compressed, streaming));
     const encrypted = await encrypt(compressed, to);
-    all.push(pipeline(encrypted, stored.stream, { ...(signal ? { signal } : {}), end: true }));
-    all.push(store.put(path, stored.stream, { ...(signal ? { signal } : {}), ...(expect === undefined ? {} : { expect }) }));
+    watch(pipeline(encrypted, stored.stream, { ...streaming, end: true }));
+    watch(store.put(path, stored.stream, { ...streaming, ...(expect === undefined ? {} : { expect }) }));
     await Promise.all(all);
   } catch (error) {
     source.destroy();
     compressed.destroy();
     stored.stream.destroy(error instanceof Error ? error : undefined);
     await Promise.allSettled(all); // the store takes away what it began
-    const cause = await first.then(
-      () => error,
-      (earlier: unknown) => (isStreamEnd(earlier) ? error : earlier),
-    );
-    throw signal?.aborted ? signal.reason : cause;
+    throw signal?.aborted ? signal.reason : (reasonOf(failures) ?? error);
   }
   return { bytes: stored.bytes(), rawBytes, sha256: stored.sha256(), firstByteMs };
 }
@@ -125,8 +126,14 @@ function damaged(path: string, cause?: unknown): unknown {
   });
 }
 
-function isStreamEnd(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
+/** One side fails first and tears the others down: what came first and says something, before what only says that a stream ended. */
+function reasonOf(failures: readonly unknown[]): unknown {
+  return failures.find((error) => error instanceof AppError) ?? failures.find((error) => !isTornDown(error));
+}
+
+const tornDown = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_WRITE_AFTER_END', 'EPIPE', 'ABORT_ERR']);
+function isTornDown(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && tornDown.has(String(error.code));
 }
 
 const largestDocument = 256 * 1024 * 1024;

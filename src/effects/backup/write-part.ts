@@ -58,8 +58,13 @@ export function writePart(deps: BackupDeps) {
         const { firstByteMs: first, ...file } = await write(name, source, more);
         if (role === 'data') firstByteMs = since + first;
         files.push({ path: name, role, ...file });
+        ctx.signal.throwIfAborted();
       };
-      const counted = await writeFiles(deps, ctx, input, place, add);
+      const counted = await writeFiles(deps, ctx, input, place, add).catch(async (error: unknown) => {
+        // Half a part is no use to anybody.
+        for (const { path } of files) await store.remove(pathIn(input, path)).catch(() => undefined);
+        throw error;
+      });
       const output: Output = {
         part: part.part,
         kind: part.kind,

@@ -19,6 +19,8 @@ export type S3Place = {
   pathStyle: boolean;
   accessKeyId: string;
   secretAccessKey: string;
+  /** How long one request may be silent; default 60 s. */
+  timeoutMs?: number;
 };
 
 const mib = 1024 * 1024;
@@ -40,7 +42,7 @@ export async function createS3Store(s3: S3Place): Promise<BackupStore> {
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     maxAttempts: 4,
-    requestHandler: { connectionTimeout: 10_000, requestTimeout: 60_000, throwOnRequestTimeout: true },
+    requestHandler: { connectionTimeout: 10_000, requestTimeout: s3.timeoutMs ?? 60_000, throwOnRequestTimeout: true },
   });
   const Bucket = s3.bucket;
   const keyOf = (path: string) => (s3.prefix === '' ? checkedPath(path) : `${s3.prefix}/${checkedPath(path)}`);
@@ -97,11 +99,16 @@ export async function createS3Store(s3: S3Place): Promise<BackupStore> {
         fails(error);
         await upload.abort();
       });
+      // Also when all was read and only the store is still slow.
+      const stop = () => void upload.abort();
+      if (signal?.aborted) stop();
+      signal?.addEventListener('abort', stop, { once: true });
       const sent = upload.done().catch((error: unknown) => {
         fails(toAppError(error, place));
         through.destroy();
       });
       await Promise.all([fed, sent]);
+      signal?.removeEventListener('abort', stop);
       if (!failure) return;
       await abortUploads(keyOf(path)).catch(() => undefined); // what stays is swept by the next attempt
       throw signal?.aborted ? signal.reason : failure.error;
