@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type {
   ChangePlan,
+  changeDatabase,
   noteChange,
   proveTarget,
   redeploy,
@@ -24,7 +25,7 @@ import { need, type RunError } from './run-context.ts';
 type Out<C extends { output: z.ZodType }> = z.infer<C['output']>;
 
 /** Steps after the approval, in order; `failedAt` names the one to go back into. */
-export type ChangeStep = 'writing' | 'deploying' | 'awaitingHealth' | 'storingSecret' | 'proving' | 'noting';
+export type ChangeStep = 'changingDatabase' | 'writing' | 'deploying' | 'awaitingHealth' | 'storingSecret' | 'proving' | 'noting';
 
 export type ChangeContext = {
   target: string;
@@ -38,6 +39,8 @@ export type ChangeContext = {
   plan: ChangePlan | null;
   /** What an approval is bound to (A1). */
   planHash: string | null;
+  /** What the database keeps beside the texts. */
+  changed: Out<typeof changeDatabase> | null;
   written: Out<typeof writeConfiguration> | null;
   deployment: Out<typeof redeploy> | null;
   health: Out<typeof awaitHealth> | null;
@@ -60,6 +63,7 @@ export function beginChange(target: string, request: Record<string, unknown>): C
     snapshots: null,
     plan: null,
     planHash: null,
+    changed: null,
     written: null,
     deployment: null,
     health: null,

@@ -34,6 +34,8 @@ export const change = setup({
     'dokploy.redeploy@1': actorOf(contracts['dokploy.redeploy@1']),
     'dokploy.awaitHealth@1': actorOf(contracts['dokploy.awaitHealth@1']),
     'dokploy.returnConfiguration@1': actorOf(contracts['dokploy.returnConfiguration@1']),
+    'supabase.changeDatabase@1': actorOf(contracts['supabase.changeDatabase@1']),
+    'resizePool.planChange@1': actorOf(contracts['resizePool.planChange@1']),
     'supabase.storeJwtSecret@1': actorOf(contracts['supabase.storeJwtSecret@1']),
     'target.noteChange@1': actorOf(contracts['target.noteChange@1']),
   },

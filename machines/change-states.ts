@@ -11,7 +11,7 @@ import { changeEvents as events } from './change-events.ts';
 import { answeredChange as answered, change } from './change-setup.ts';
 import { need, toRunError } from './run-context.ts';
 
-const failure = (failedAt: ChangeStep, error: unknown) => ({ failedAt, error: toRunError(error) });
+export const failure = (failedAt: ChangeStep, error: unknown) => ({ failedAt, error: toRunError(error) });
 
 /** A look anew forgets what the last one found. */
 export const fromStart = { service: null, before: null, wasGreen: false, plan: null, planHash: null, failedAt: null };

@@ -4,6 +4,7 @@ import { manageDomain } from './manage-domain.ts';
 import { rebuild } from './rebuild.ts';
 import { removeInstance } from './remove-instance.ts';
 import { repairKeys } from './repair-keys.ts';
+import { resizePool } from './resize-pool.ts';
 import { restartService } from './restart-service.ts';
 import { restore } from './restore.ts';
 import { restoreConfig } from './restore-config.ts';
@@ -27,6 +28,7 @@ export const workflows = {
   'run-sql': runSql,
   rebuild,
   'rotate-secrets': rotateSecrets,
+  'resize-pool': resizePool,
   'manage-domain': manageDomain,
   'remove-instance': removeInstance,
   'cleanup-backups': cleanupBackups,

@@ -76,7 +76,7 @@ export const configurationChange = z.object({
 
 /** What every `*.planChange` of a running instance answers. */
 export const changePlan = planReference.extend({
-  /** nothing: all is well; configuration: texts are written and deployed; database: only the database is told; both: one after the other. */
+  /** nothing: all is well; configuration: texts are written and deployed; database: only what the database keeps; both: the JWT secret after the texts. */
   kind: z.enum(['nothing', 'configuration', 'database', 'both']),
   /** What will happen, in one sentence. */
   say: z.string(),
@@ -139,6 +139,19 @@ export const returnConfiguration = defineEffect({
   locks: targetLocks,
   input: changeScope,
   output: z.object({ deploymentId: z.string() }),
+});
+
+/** Writes values that the database keeps beside the texts, such as the pooler's tenant and the verifiers of roles: all in one transaction, read back. */
+export const changeDatabase = defineEffect({
+  name: 'supabase.changeDatabase@1',
+  title: 'Change what the database keeps',
+  ...oneWrite,
+  timeoutMs: 12 * 60_000,
+  deadlineMs: 40 * 60_000,
+  onPartial: 'rerun',
+  locks: targetLocks,
+  input: changeScope,
+  output: z.object({ changed: z.array(z.string()) }),
 });
 
 /** Sets `app.settings.jwt_secret` of the database to the planned secret; the statement shows the secret to no log. */

@@ -1,5 +1,14 @@
 import { discardBackup, planBackup, prepareKey, publishBackup, verifyBackup, writePart } from './backup.ts';
-import { noteChange, proveTarget, redeploy, returnConfiguration, storeJwtSecret, takeSnapshot, writeConfiguration } from './change.ts';
+import {
+  changeDatabase,
+  noteChange,
+  proveTarget,
+  redeploy,
+  returnConfiguration,
+  storeJwtSecret,
+  takeSnapshot,
+  writeConfiguration,
+} from './change.ts';
 import { planCleanup, removeBackups } from './cleanup.ts';
 import type { Contract } from './contract.ts';
 import { checkDomain } from './dns.ts';
@@ -18,6 +27,7 @@ import { planDomain, recheckDomain } from './manage-domain.ts';
 import { planRebuild } from './rebuild.ts';
 import { forgetTarget, planRemoval, removeEmptyProject, removeService } from './remove.ts';
 import { planRepair } from './repair-keys.ts';
+import { planResize } from './resize-pool.ts';
 import { planRestart, restartContainers } from './restart.ts';
 import { applyDatabase, applyRoles, finishRestore, planRestore, proveRestore, swapDatabase } from './restore.ts';
 import { listSnapshots, planConfigReturn } from './restore-config.ts';
@@ -61,6 +71,7 @@ export const contracts = {
   'target.takeSnapshot@1': takeSnapshot,
   'target.prove@1': proveTarget,
   'repairKeys.planChange@1': planRepair,
+  'resizePool.planChange@1': planResize,
   'rotateSecrets.planChange@1': planRotation,
   'updateEnv.planChange@1': planUpdate,
   'target.listSnapshots@1': listSnapshots,
@@ -71,6 +82,7 @@ export const contracts = {
   'dokploy.writeConfiguration@1': writeConfiguration,
   'dokploy.redeploy@1': redeploy,
   'dokploy.returnConfiguration@1': returnConfiguration,
+  'supabase.changeDatabase@1': changeDatabase,
   'supabase.storeJwtSecret@1': storeJwtSecret,
   'target.noteChange@1': noteChange,
   'backup.prepareKey@1': prepareKey,

@@ -10,6 +10,8 @@ export const houseHints: Hints = {
     'target.prove@1': { url: null, checks: [] },
     'repairKeys.planChange@1': plan,
     'rotateSecrets.planChange@1': plan,
+    'resizePool.planChange@1': plan,
+    'supabase.changeDatabase@1': { changed: [] },
     'updateEnv.planChange@1': plan,
     'restoreConfig.planChange@1': plan,
     'target.listSnapshots@1': { snapshots: [] },

@@ -33,6 +33,14 @@ test('http addresses of a target are turned by update-env; what has no workflow 
   expect(fixes.find(({ code }) => code === 'VAULT_ENC_KEY_LENGTH')?.fix).not.toContain('capstan run');
 });
 
+test('a size that the pooler ignores leads to resize-pool with that size, an invalid one with the template’s', () => {
+  const fixes = fixesOf(changed(healthyEnv, { POOLER_DEFAULT_POOL_SIZE: '40', POOLER_MAX_CLIENT_CONN: 'many' }), 'shop');
+  expect(fixes.filter(({ code }) => code.startsWith('POOLER_SETTING_')).map(({ fix }) => fix.split('. By hand')[0])).toEqual([
+    'Run: capstan run resize-pool --set target=shop --set maxClients=100',
+    'Run: capstan run resize-pool --set target=shop --set poolSize=40',
+  ]);
+});
+
 test('a key that the gateway or the signature refuses leads to repair-keys, a silent service does not', () => {
   const live = (name: string, side: 'gateway' | 'upstream') => ({ ...healthyFacts(), live: [{ name, ok: false, side, say: 'Refused.' }] });
   const fixOf = (facts: ReturnType<typeof healthyFacts>) => diagnose(facts, { now, hmac: hmacSha256, target: 'shop' }).findings[0]?.fix;

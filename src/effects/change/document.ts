@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import type { EffectContext } from '../handler.ts';
 import { hashText, readApproved } from '../supabase/plan-document.ts';
+import { databaseDocument } from './database/cells.ts';
 
 const text = z.strictObject({ before: z.string(), after: z.string() });
 
@@ -43,6 +44,8 @@ export const changeDocument = z.strictObject({
   /** What must stand there when it is deployed, and what the live probes are asked with. */
   deployed: z.strictObject({ env: z.string(), compose: z.string(), routes: z.array(routeFields) }),
   recreated: z.array(z.string()).nullable(),
+  /** Values inside the database that are written before the texts, in one transaction. */
+  database: databaseDocument.nullable(),
   /** The JWT secret that the database shall keep, as a reference. */
   jwtSecret: z.string().nullable(),
   /** What the target's record takes over when all is done; secrets by their names there, as references. */

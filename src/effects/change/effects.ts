@@ -1,10 +1,12 @@
 /** The handlers of every contract that changes a running instance, by name. */
 
+import { changeDatabase } from './database/effects.ts';
 import { planDomain, recheckDomain } from './manage-domain.ts';
 import { noteChange } from './note-effects.ts';
 import { type ProveDeps, proveTarget } from './prove-effects.ts';
 import { planRebuild } from './rebuild.ts';
 import { planRepair, planRotation } from './repair-keys.ts';
+import { planResize } from './resize-pool.ts';
 import { listSnapshots, planConfigReturn } from './restore-config.ts';
 import { storeJwtSecret } from './secret-effects.ts';
 import { takeSnapshot } from './snapshot.ts';
@@ -26,6 +28,8 @@ export function createChangeHandlers(deps: ChangeDeps & ProveDeps) {
     'dokploy.writeConfiguration@1': writeConfiguration(deps),
     'dokploy.redeploy@1': redeploy(deps),
     'dokploy.returnConfiguration@1': returnConfiguration(deps),
+    'resizePool.planChange@1': planResize(deps),
+    'supabase.changeDatabase@1': changeDatabase(deps),
     'supabase.storeJwtSecret@1': storeJwtSecret(),
     'target.noteChange@1': noteChange(),
   };

@@ -5,6 +5,7 @@ import { envVariables, parseEnv } from '../../env-text.ts';
 import { maskValue } from '../../masking.ts';
 import type { EffectContext } from '../handler.ts';
 import { readComposeFacts } from '../supabase/compose-facts.ts';
+import { type DatabaseDocument, nameOf, shownOf } from './database/cells.ts';
 import { type ChangeDocument, type PlannedRoute, storeChange } from './document.ts';
 import { changedVariables, recreatedServices } from './recreated.ts';
 import type { SnapshotDocument } from './snapshot.ts';
@@ -22,6 +23,8 @@ export type Wanted = {
   deploy?: boolean;
   /** Containers that are made anew, where the texts do not say it. */
   recreated?: string[];
+  /** Values inside the database, written before the texts. */
+  database?: DatabaseDocument;
   /** Reference of the secret that the database shall keep. */
   jwtSecret?: string;
   note?: Partial<ChangeDocument['note']>;
@@ -41,9 +44,10 @@ export async function planChange(ctx: EffectContext, snapshot: SnapshotDocument,
   const routes =
     JSON.stringify(before.routes) === JSON.stringify(deployed.routes) ? null : { before: before.routes, after: deployed.routes };
   const texts = before.env !== deployed.env || before.compose !== deployed.compose || routes !== null || files.length > 0;
-  const kind = kindOf(texts || wanted.deploy === true, wanted.jwtSecret !== undefined);
+  const database = wanted.database && wanted.database.cells.length > 0 ? wanted.database : null;
+  const kind = kindOf(texts || wanted.deploy === true, { stored: wanted.jwtSecret !== undefined, first: database !== null });
   const recreated = wanted.recreated ?? (texts ? recreatedServices(before, deployed) : null);
-  const writes = writesOf(name, { before, deployed, files, routes, kind });
+  const writes = writesOf(name, { before, deployed, files, routes, kind, database, stores: wanted.jwtSecret !== undefined });
   const reference = await storeChange(ctx, {
     version: 1,
     kind: 'change',
@@ -61,6 +65,7 @@ export async function planChange(ctx: EffectContext, snapshot: SnapshotDocument,
     routes,
     deployed,
     recreated,
+    database,
     jwtSecret: wanted.jwtSecret ?? null,
     note: { secrets: {}, url: null, facts: {}, ...wanted.note },
     writes,
@@ -78,9 +83,9 @@ export async function planChange(ctx: EffectContext, snapshot: SnapshotDocument,
   };
 }
 
-function kindOf(deploys: boolean, database: boolean): ChangePlan['kind'] {
-  if (deploys) return database ? 'both' : 'configuration';
-  return database ? 'database' : 'nothing';
+function kindOf(deploys: boolean, database: { stored: boolean; first: boolean }): ChangePlan['kind'] {
+  if (deploys) return database.stored ? 'both' : 'configuration';
+  return database.stored || database.first ? 'database' : 'nothing';
 }
 
 type Settings = { env: string; compose: string; routes: readonly PlannedRoute[] };
@@ -93,19 +98,27 @@ function writesOf(
     files: ChangeDocument['files'];
     routes: ChangeDocument['routes'];
     kind: ChangePlan['kind'];
+    database: DatabaseDocument | null;
+    stores: boolean;
   },
 ): string[] {
-  const { before, deployed, files, routes, kind } = plan;
+  const { before, deployed, files, routes, kind, database, stores } = plan;
   const deploys = kind === 'configuration' || kind === 'both';
   return [
+    ...(database ? [`change in the database, in one transaction: ${namesOf(database)}`] : []),
+    ...(database?.restarts ?? []).map((service) => `restart the container of ${service}`),
     ...(before.env === deployed.env ? [] : [`write the environment of "${name}"`]),
     ...(before.compose === deployed.compose ? [] : [`write the compose file of "${name}"`]),
     ...files.map(({ filePath }) => `write the file ${filePath}`),
     ...(routes ? [`set the domains of "${name}"`] : []),
     ...(deploys ? [`deploy "${name}" and wait until it is healthy`] : []),
-    ...(kind === 'database' || kind === 'both' ? ['tell the database the JWT secret'] : []),
+    ...(stores ? ['tell the database the JWT secret'] : []),
     ...(kind === 'nothing' ? [] : ['prove it by live requests']),
   ];
+}
+
+function namesOf({ cells }: DatabaseDocument): string {
+  return cells.map(nameOf).join(', ');
 }
 
 function changesOf(
@@ -113,7 +126,7 @@ function changesOf(
   deployed: Settings,
   files: ChangeDocument['files'],
   routes: ChangeDocument['routes'],
-  { jwtSecret, why = {} }: Wanted,
+  { jwtSecret, database, why = {} }: Wanted,
 ): Change[] {
   const [was, is] = [envVariables(parseEnv(snapshot.env)), envVariables(parseEnv(deployed.env))];
   const shown = (name: string, value: string | undefined) => (value === undefined ? '(unset)' : maskValue(name, value));
@@ -148,6 +161,14 @@ function changesOf(
       before: routesText(routes.before),
       after: routesText(routes.after),
       why: why['domains'] ?? '',
+    });
+  for (const cell of database?.cells ?? [])
+    changes.push({
+      what: 'database',
+      name: nameOf(cell),
+      before: shownOf(cell, cell.before),
+      after: shownOf(cell, cell.after),
+      why: why[nameOf(cell)] ?? '',
     });
   if (jwtSecret !== undefined)
     changes.push({

@@ -2,13 +2,18 @@
 import type { z } from 'zod';
 import { proveTarget as contract, type proof } from '../../../machines/effects/change.ts';
 import { envVariables, parseEnv } from '../../env-text.ts';
+import { AppError } from '../../errors.ts';
 import { gatherLive, type LiveFacts } from '../doctor/live.ts';
+import type { DokployDeps } from '../dokploy/session.ts';
 import { defineHandler, type EffectContext } from '../handler.ts';
-import type { PlannedRoute } from './document.ts';
-import { readChange } from './document.ts';
+import { judgeDatabase } from './database/write.ts';
+import { type ChangeDocument, type PlannedRoute, readChange } from './document.ts';
 import { readSnapshot } from './snapshot.ts';
 
-export type ProveDeps = { /** How long silence is asked again after a change. Default 60 000 ms. */ verifyPatienceMs?: number };
+export type ProveDeps = DokployDeps & {
+  /** How long silence is asked again after a change. Default 60 000 ms. */
+  verifyPatienceMs?: number;
+};
 
 type Proof = z.infer<typeof proof>;
 
@@ -21,7 +26,8 @@ export function proveTarget(deps: ProveDeps) {
       const until = ctx.now() + (plan ? (deps.verifyPatienceMs ?? 60_000) : 0);
       for (;;) {
         const facts = await liveOf(ctx, { env: asked.env, routes: asked.routes, reach });
-        const result = toProof(facts, { storedSecret: plan?.jwtSecret != null });
+        const database = plan?.database ? await asPlanned(deps, ctx, plan) : undefined;
+        const result = toProof(facts, { storedSecret: plan?.jwtSecret != null, ...(database === undefined ? {} : { database }) });
         if (result.verdict === 'passed' || ctx.now() >= until || isDefinite(result)) return result;
         ctx.progress(result.say);
         await ctx.sleep(2_500);
@@ -37,8 +43,11 @@ export function liveOf(ctx: Pick<EffectContext, 'now' | 'signal'>, { env, routes
   return gatherLive({ env: envVariables(parseEnv(env)), domains: routes, reach, now: ctx.now, signal: ctx.signal });
 }
 
+/** `database`: whether what was planned inside it reads back; null when it could not be read. */
+type Expected = { storedSecret: boolean; database?: boolean | null };
+
 /** Pure: every check must pass; with `storedSecret` the database must know the JWT secret too. */
-export function toProof({ live, jwtSecretInDatabase, certificate, unknown, url }: LiveFacts, expected: { storedSecret: boolean }): Proof {
+export function toProof({ live, jwtSecretInDatabase, certificate, unknown, url }: LiveFacts, expected: Expected): Proof {
   if (live === null)
     return {
       verdict: 'unknown',
@@ -47,6 +56,7 @@ export function toProof({ live, jwtSecretInDatabase, certificate, unknown, url }
       say: certificate && certificate.state !== 'valid' ? certificate.say : (unknown[0] ?? 'Nothing could be asked.'),
     };
   const checks: Proof['checks'] = live.map(({ name, ok, side, say }) => ({ name, ok, side, say }));
+  if (expected.database !== undefined) checks.push(databaseCheck(expected.database));
   if (expected.storedSecret) checks.push(storedSecretCheck(jwtSecretInDatabase));
   const failed = checks.filter(({ ok }) => ok !== true);
   return {
@@ -58,6 +68,21 @@ export function toProof({ live, jwtSecretInDatabase, certificate, unknown, url }
         ? `all ${checks.length} live checks pass`
         : `${checks.length - failed.length} of ${checks.length} live checks pass: ${failed[0]?.say ?? ''}`,
   };
+}
+
+function databaseCheck(ok: boolean | null): Proof['checks'][number] {
+  const say = ok === true ? 'The database keeps what was planned.' : 'What was planned inside the database does not read back.';
+  return { name: 'database-as-planned', ok, side: ok === true ? 'none' : 'upstream', say };
+}
+
+/** Null when nobody could look. Throws ABORTED only. */
+async function asPlanned(deps: DokployDeps, ctx: EffectContext, plan: ChangeDocument): Promise<boolean | null> {
+  try {
+    return (await judgeDatabase(deps, ctx, plan)).every((state) => state === 'after');
+  } catch (error) {
+    if (error instanceof AppError && error.code !== 'ABORTED') return null;
+    throw error;
+  }
 }
 
 function storedSecretCheck(known: boolean | null): Proof['checks'][number] {

@@ -13,6 +13,7 @@ import type { ComposeOne } from '../dokploy/schemas.ts';
 import { changedBySomebodyElse, type DokployDeps, openDokploy, orMissing, signOf } from '../dokploy/session.ts';
 import { defineHandler, type EffectContext, type Probe } from '../handler.ts';
 import { quoteVendorText } from '../http/vendor-text.ts';
+import { putDatabase } from './database/write.ts';
 import { type ChangeDocument, readChange } from './document.ts';
 import { type Found, partsOf } from './parts.ts';
 
@@ -159,6 +160,8 @@ async function goBack(
   operation: string,
   row: ComposeOne,
 ): Promise<string> {
+  // First what the database keeps: the earlier containers could not log in before it.
+  if (document.database) await putDatabase(deps, ctx, document, 'before');
   await putParts(client, document, 'restore', row);
   const { deploymentId } = await deployAndFollow(deps, ctx, client, document, operation);
   await untilHealthy(deps, ctx, client, document, deploymentId);
@@ -211,12 +214,13 @@ async function probeDeployment<T>(
   }
 }
 
-async function untilHealthy(
+/** Throws RETURN_UNHEALTHY after a return, SERVICES_UNHEALTHY where no deployment was made. */
+export async function untilHealthy(
   deps: ChangeDeps,
   ctx: EffectContext,
   client: DokployClient,
   document: ChangeDocument,
-  deploymentId: string,
+  deploymentId: string | null,
 ): Promise<void> {
   for (const until = ctx.now() + (deps.healthTimeoutMs ?? 600_000); ; await ctx.sleep(2_000)) {
     const health = judgeHealth(document.services, await client.containers(document.appName, document.serverId));
@@ -224,12 +228,16 @@ async function untilHealthy(
     ctx.progress(health.say);
     if (ctx.now() < until) continue;
     const waiting = health.waiting.map(({ service, state }) => `${service} (${state})`).join(', ');
-    throw new AppError('RETURN_UNHEALTHY', {
-      message: `The earlier configuration of "${document.name}" was put back and deployed, but not every service became healthy: ${waiting}.`,
+    const done =
+      deploymentId === null
+        ? `Containers of "${document.name}" were restarted`
+        : `The earlier configuration of "${document.name}" was put back and deployed`;
+    throw new AppError(deploymentId === null ? 'SERVICES_UNHEALTHY' : 'RETURN_UNHEALTHY', {
+      message: `${done}, but not every service became healthy: ${waiting}.`,
       fix: 'Look at the containers in Dokploy; retry to wait longer.',
       retry: 'ask',
       applied: 'unknown',
-      details: { deploymentId, services: health.waiting },
+      details: { ...(deploymentId === null ? {} : { deploymentId }), services: health.waiting },
     });
   }
 }

@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
-import { sqlFailed } from './failure.ts';
+import { sqlFailed, toConnectError } from './failure.ts';
 import { inlineValues } from './inline-values.ts';
 import { parseSql } from './parse-sql.ts';
 import type { QueryOptions, SqlResult, SqlSession, SqlValue } from './session.ts';
@@ -16,7 +16,14 @@ import type { QueryOptions, SqlResult, SqlSession, SqlValue } from './session.ts
 /** Runs one command in the database container and answers what it printed. Throws EXEC_FAILED and the codes of the Dokploy client. */
 export type RunInContainer = (command: string, timeoutMs: number) => Promise<string>;
 
-export type ExecOptions = { role: string; database: string; readOnly: boolean; timeoutMs: number; reasons: readonly string[] };
+export type ExecOptions = {
+  role: string;
+  database: string;
+  readOnly: boolean;
+  timeoutMs: number;
+  reasons: readonly string[];
+  withoutPassword?: boolean;
+};
 
 const rowsSchema = z.array(z.record(z.string(), z.unknown()));
 /** A log of more is cut by Dokploy. */
@@ -62,7 +69,7 @@ export async function openExec(run: RunInContainer, options: ExecOptions): Promi
 }
 
 /** Inside the image the loopback address is trusted for every role, so no password is in the command. */
-function commandOf(script: string, { role, database }: ExecOptions): string {
+function commandOf(script: string, { role, database, withoutPassword }: ExecOptions): string {
   if (!/^[a-z_][a-z0-9_]*$/.test(role) || !/^[a-z_][a-z0-9_]*$/.test(database))
     throw new TypeError('roles and databases of exec are plain names');
   const encoded = Buffer.from(script).toString('base64');
@@ -72,7 +79,7 @@ function commandOf(script: string, { role, database }: ExecOptions): string {
       fix: 'Send it in parts, or open another way to the database.',
     });
   const flags = '-X -A -t -q -v ON_ERROR_STOP=1 -v VERBOSITY=verbose';
-  return `echo ${encoded} | base64 -d | psql ${flags} -h localhost -U ${role} -d ${database} 2>&1`;
+  return `echo ${encoded} | base64 -d | ${withoutPassword === true ? 'PGPASSWORD=none ' : ''}psql ${flags} -h localhost -U ${role} -d ${database} 2>&1`;
 }
 
 type Script = { statements: readonly string[]; mark: string; timeoutMs: number; readOnly: boolean; one: boolean; maxBytes: number };
@@ -112,6 +119,8 @@ function readOutput<Row>(output: string, mark: string, where: string, timeoutMs:
     const fields = Object.keys(rows.data[0] ?? {}).map((name) => ({ name, typeId: null }));
     return { rows: rows.data as Row[], fields, rowCount: rows.data.length }; // read as Row unchecked: session.ts says so
   }
+  const closed = /^psql: error: .*?(FATAL: +(?:password authentication failed|no pg_hba\.conf entry|fe_sendauth)[^\n]*)/ms.exec(output);
+  if (closed !== null) throw toConnectError(Object.assign(new Error(closed[1]), { code: '28P01' }), where, []);
   const refused = /^(?:psql:[^\n]*?)?(?:ERROR|FATAL):\s+([0-9A-Z]{5}):\s+(.*)$/m.exec(output);
   if (refused === null) throw noAnswer();
   const [, code = '', message = ''] = refused;

@@ -20,7 +20,12 @@ export type SqlTarget = {
   /** /pg/query, and the logins that may be sent along. */
   meta?: MetaWay & { logins: readonly SqlLogin[] };
   /** psql inside the database container. */
-  exec?: { run: RunInContainer; database?: string };
+  exec?: {
+    run: RunInContainer;
+    database?: string;
+    /** A password that is wrong is sent along: only a server that trusts the way lets it in. */
+    withoutPassword?: true;
+  };
   /** The owner said that somebody else's SQL may run as a superuser here. */
   superuserSql?: boolean;
 };
@@ -98,7 +103,12 @@ async function open(target: SqlTarget, way: Way, purpose: Purpose, options: Open
     }
     case 'exec':
       if (target.exec === undefined) throw new TypeError('the ladder names ways that are there');
-      return openExec(target.exec.run, { ...shared, role: way.role, database: options.database ?? target.exec.database ?? 'postgres' });
+      return openExec(target.exec.run, {
+        ...shared,
+        role: way.role,
+        database: options.database ?? target.exec.database ?? 'postgres',
+        withoutPassword: target.exec.withoutPassword === true,
+      });
     default:
       return way satisfies never;
   }

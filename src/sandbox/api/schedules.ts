@@ -19,7 +19,9 @@ type Psql = { user: string; database: string; sql: string; verbose?: boolean };
 
 /** A single psql -c statement, or a script that base64 hands to psql; nothing else can be run without a container. */
 export function parsePsql(command: string): Psql | undefined {
-  const script = /^echo ([A-Za-z0-9+/=]+) \| base64 -d \| psql((?: -[A-Za-z]+(?: [\w.-]+(?:=\w+)?)?)*)(?: 2>&1)?$/.exec(command.trim());
+  const script = /^echo ([A-Za-z0-9+/=]+) \| base64 -d \| (?:PGPASSWORD=\w+ )?psql((?: -[A-Za-z]+(?: [\w.-]+(?:=\w+)?)?)*)(?: 2>&1)?$/.exec(
+    command.trim(),
+  );
   if (script !== null) {
     const [, encoded = '', flags = ''] = script;
     return { ...placeOf(flags), sql: Buffer.from(encoded, 'base64').toString('utf8'), verbose: flags.includes('VERBOSITY=verbose') };
