@@ -1,22 +1,38 @@
 /** The fault matrix of every registered workflow and of the relay, on all cores; ends with `N cases, D differences`. */
 import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { contracts } from '../dist-test/machines/effects/registry.js';
 import { workflows } from '../dist-test/machines/registry.js';
-import { faultMatrix, mergeReports } from '../dist-test/src/testing/matrix.js';
+import { faultMatrix, matrixPaths, mergeReports } from '../dist-test/src/testing/matrix.js';
 import { tableOf } from '../dist-test/src/testing/table.js';
 import { relay, relayContracts } from '../dist-test/test/helpers/relay.js';
 
 const all = [{ workflow: relay, contracts: relayContracts }, ...Object.values(workflows).map((workflow) => ({ workflow, contracts }))];
 
-if (process.send) {
+await (process.send ? playShare() : playAll());
+
+/** A share in a process of its own: searches the paths of some workflows, hears those of all, plays its part of every one. */
+async function playShare() {
   const [part, of] = process.argv.slice(2).map(Number);
+  process.send(all.map((one, index) => (index % of === part - 1 ? matrixPaths(one) : null)));
+  const [paths] = await once(process, 'message');
   const reports = [];
-  for (const one of all) reports.push(await faultMatrix({ ...one, share: { part, of } }));
+  for (const [index, one] of all.entries()) reports.push(await faultMatrix({ ...one, paths: paths[index], share: { part, of } }));
   process.send(reports, () => process.exit(0));
-} else {
+}
+
+async function playAll() {
   const of = Math.min(4, availableParallelism());
-  const parts = await Promise.all(Array.from({ length: of }, (_, index) => share(index + 1, of)));
+  // Thousands of short runs make much short-lived garbage: a larger young generation leaves fewer collections.
+  const shares = Array.from({ length: of }, (_, index) =>
+    fork(new URL(import.meta.url), [String(index + 1), String(of)], { execArgv: ['--max-semi-space-size=128'] }),
+  );
+  const searched = await Promise.all(shares.map(answerOf));
+  const paths = all.map((_, index) => searched[index % of][index]);
+  const played = shares.map(answerOf);
+  for (const share of shares) share.send(paths);
+  const parts = await Promise.all(played);
   const reports = all.map((_, index) => mergeReports(parts.map((part) => part[index])));
   for (const report of reports) console.log(`${tableOf(report)}\n`);
   const count = (what) => reports.reduce((sum, report) => sum + what(report), 0);
@@ -30,12 +46,10 @@ if (process.send) {
   process.exitCode = differences + empty > 0 ? 1 : 0;
 }
 
-/** One share in a process of its own; its reports come back as plain data. */
-function share(part, of) {
+/** The next message of a share. Rejects when it ends without one. */
+function answerOf(share) {
   return new Promise((resolve, reject) => {
-    // Thousands of short runs make much short-lived garbage: a larger young generation leaves fewer collections.
-    const child = fork(new URL(import.meta.url), [String(part), String(of)], { execArgv: ['--max-semi-space-size=64'] });
-    child.once('message', resolve);
-    child.once('exit', (code) => reject(new Error(`the share ${part} of ${of} ended with ${code}`)));
+    share.once('message', resolve);
+    share.once('exit', (code) => reject(new Error(`a share of the matrix ended with ${code}`)));
   });
 }

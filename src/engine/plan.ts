@@ -53,9 +53,9 @@ function can(machine: AnyStateMachine, snapshot: AnyMachineSnapshot, event: { ty
 
 function settle(machine: AnyStateMachine, snapshot: AnyMachineSnapshot, actions: readonly unknown[]): Step {
   if (snapshot.status === 'error') throw definitionBug(machine, 'the step ended in an error', snapshot.error);
-  const persisted: unknown = JSON.parse(JSON.stringify(machine.getPersistedSnapshot(snapshot)));
-  const bytes = JSON.stringify(persisted).length;
-  if (bytes > 256 * 1024) throw definitionBug(machine, `its snapshot has ${bytes} bytes; the limit is 262144 (P5)`);
+  const text = JSON.stringify(machine.getPersistedSnapshot(snapshot));
+  if (text.length > 256 * 1024) throw definitionBug(machine, `its snapshot has ${text.length} bytes; the limit is 262144 (P5)`);
+  const persisted: unknown = JSON.parse(text);
   const operations = reduce(actions);
   for (const operation of operations) {
     if (operation.op === 'start' && !(operation.invokeId in snapshot.children))

@@ -2,7 +2,8 @@
  * The paths of a workflow (design §10): every reachable state by its shortest way, and one more way per transition that these leave out.
  * Invariants:
  * 1. Steps are the engine's own pure steps; guards see real payloads and outcomes, one per branch.
- * 2. Two places are the same when state, open effects, timers and whatever guards look at are the same.
+ * 2. Two places are the same when state, open effects and timers are the same and no future tells them apart: each transition of one
+ *    leads where the same transition of the other leads, for ever.
  * 3. Every path goes on by plain outcomes until it rests, so that it can be run, crashed and judged.
  * 4. What was not reached, cut off or could not be made stands in `leftOut`; an empty list is the only full coverage.
  */
@@ -36,7 +37,7 @@ export type PathReport = {
   paths: Path[];
   states: { all: number; reached: number };
   transitions: { all: number; covered: number };
-  /** Variants that led the same way as an earlier one: tried, and not walked again. */
+  /** Variants and places that lead the same way as an earlier one: tried, and not walked again. */
   alike: number;
   /** Everything that no path covers, one sentence each. */
   leftOut: string[];

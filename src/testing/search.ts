@@ -19,13 +19,14 @@ export type Search = {
 /** A place as the graph search holds it. */
 type Node = Snapshot<unknown> & { place: Place };
 type Move = { type: string; happening: Happening };
-type Found = { fromKey: string; happening: Happening; edges: string[] };
+type Found = { fromKey: string; toKey: string; happening: Happening; edges: string[] };
 
 /** Searches all inputs until no guard looks at anything new; stops widening at `limit` places and says so. */
 export function createSearch(watched: Watched, possible: Possible, limit: number): Search {
   let round = searchOnce(watched, possible, limit);
   for (let known = -1; known < watched.paths.size; round = searchOnce(watched, possible, limit)) known = watched.paths.size;
-  const { routes, found, alike, troubles } = round;
+  const { found, alike, troubles } = round;
+  const routes = distinctOf(round);
   const taken = new Set(routes.flatMap((route) => [...route.startEdges, ...route.steps.flatMap(({ edges }) => edges)]));
   return {
     shortest: () => routes,
@@ -49,7 +50,7 @@ export function createSearch(watched: Watched, possible: Possible, limit: number
         }
         return [];
       }),
-    alike: () => alike,
+    alike: () => alike + round.byKey.size - routes.length,
     troubles: () => [...troubles],
   };
 }
@@ -106,13 +107,14 @@ function movesFrom(watched: Watched, possible: Possible, place: Place, keyOf: (p
     const next = attempt(() => goOn(watched.machine, place, happening), round, `${sayOf(happening)} in ${stateOf(place)}`);
     if (!next) continue;
     const edges = edgesTaken(watched.machine, place.step.snapshot, toEvent(happening));
-    const way = `${edges.join()} -> ${keyOf(next)}`;
+    const toKey = keyOf(next);
+    const way = `${edges.join()} -> ${toKey}`;
     if (ways.has(way)) {
       round.alike++;
       continue;
     }
     ways.set(way, happening);
-    round.found.push({ fromKey, happening, edges });
+    round.found.push({ fromKey, toKey, happening, edges });
   }
   return [...ways.values()];
 }
@@ -130,7 +132,40 @@ function toNode(place: Place): Node {
   return { status: 'active', output: undefined, error: undefined, place };
 }
 
-function keyOfPlace({ step, open, timers }: Place, paths: ReadonlySet<string>): string {
-  const { value, status, context } = step.snapshot;
-  return [JSON.stringify(value), status, [...open.keys()].sort(), [...timers.keys()].sort(), abstractOf(context, paths)].join('|');
+function keyOfPlace(place: Place, paths: ReadonlySet<string>): string {
+  return `${visible(place)}|${abstractOf(place.step.snapshot.context, paths)}`;
+}
+
+/** What is seen of a place without its context. */
+function visible({ step, open, timers }: Place): string {
+  const { value, status } = step.snapshot;
+  return [JSON.stringify(value), status, [...open.keys()].sort(), [...timers.keys()].sort()].join('|');
+}
+
+/**
+ * The shortest way to each place that some future tells from the others: places of one state, with the same open effects and timers, whose
+ * transitions lead on alike for ever, are one. Found by splitting: first by what can be seen, then by where each transition leads.
+ */
+function distinctOf({ byKey, found }: Round): Route[] {
+  const ways = new Map<string, Found[]>();
+  for (const way of found) ways.set(way.fromKey, [...(ways.get(way.fromKey) ?? []), way]);
+  let classes = new Map([...byKey].map(([key, route]) => [key, visible(endOf(route))]));
+  for (let count = 0; count < new Set(classes.values()).size; ) {
+    count = new Set(classes.values()).size;
+    const numbers = new Map([...new Set(classes.values())].map((name, index) => [name, index]));
+    const numberOf = (key: string) => numbers.get(classes.get(key) ?? '') ?? -1;
+    classes = new Map(
+      [...classes.keys()].map((key) => {
+        const onward = new Set((ways.get(key) ?? []).map(({ edges, toKey }) => `${edges.join()} -> ${numberOf(toKey)}`));
+        return [key, `${numberOf(key)} ${[...onward].sort().join('; ')}`];
+      }),
+    );
+  }
+  const shortest = new Map<string, Route>();
+  for (const [key, route] of byKey) {
+    const name = classes.get(key) ?? '';
+    const known = shortest.get(name);
+    if (!known || route.steps.length < known.steps.length) shortest.set(name, route);
+  }
+  return [...shortest.values()];
 }

@@ -7,9 +7,10 @@ import type { Change, Closing, Committed, Conflict, EffectRow, LocalWrites, NewE
 import type { Db } from './database.ts';
 import { treeIds } from './family.ts';
 import { takeLocks } from './locks.ts';
-import { jsonText, type Queries } from './queries.ts';
+import type { Queries } from './queries.ts';
 import { openStatuses, toEffect } from './rows.ts';
 import { approvals, artifacts, backupKeys, backups, checkpoints, effects, requests, runs, secrets, targets, timers } from './schema.ts';
+import { jsonText } from './statement.ts';
 
 class ConflictError extends Error {
   readonly conflict: Conflict;
@@ -44,12 +45,12 @@ export function applyChange(db: Db, q: Queries, change: Change): Committed {
       .run();
   const claimed = openAll(db, q, change.open ?? [], { runId, held, at });
   changeTimers(db, q, change, seq);
-  if (change.event) addEvent(q, change.event, runId, seq, at, change.run?.state ?? stateOf(db, runId));
+  if (change.event) addEvent(q, change.event, runId, seq, at, change.run?.state ?? q.state.get({ runId })?.state ?? '');
   if (change.run || change.event) updateRun(db, q, change, seq);
   if (change.writes) keepWrites(db, change.writes, runId, seq, at);
   if (change.voidAfter !== undefined) voidAfter(db, runId, change.voidAfter, at);
   const openLeft = openCount(q, runId);
-  if (change.checkpoint && openLeft === 0) keepCheckpoint(db, change.checkpoint, runId, seq, at);
+  if (change.checkpoint && openLeft === 0) keepCheckpoint(db, q, change.checkpoint, runId, seq, at);
   for (const other of change.also ?? []) applyChange(db, q, other);
   const freed = change.releases && openLeft === 0 ? q.freeLocks.run({ runId }).changes : 0;
   const rollsBack = (change.run?.phase ?? phase) === 'rolling_back'; // its next step is due when nothing is open
@@ -224,10 +225,6 @@ function changeTimers(db: Db, q: Queries, change: Change, seq: number): void {
   }
 }
 
-function stateOf(db: Db, runId: string): string {
-  return db.select({ state: runs.state }).from(runs).where(eq(runs.id, runId)).get()?.state ?? '';
-}
-
 function keepWrites(db: Db, writes: LocalWrites, runId: string, seq: number, at: number): void {
   for (const secret of writes.secrets) {
     db.insert(secrets)
@@ -290,9 +287,8 @@ function voidAfter(db: Db, runId: string, to: number, at: number): void {
   db.run(sql`update secrets set retired_at = ${at} where retired_at is null and run_id in (${treeIds(runId, to)})`);
 }
 
-function keepCheckpoint(db: Db, checkpoint: NonNullable<Change['checkpoint']>, runId: string, seq: number, at: number): void {
-  const armed = db.select().from(timers).where(eq(timers.runId, runId)).all();
-  const left = armed.map(({ timerId, dueAt, event }) => ({ timerId, leftMs: Math.max(0, dueAt - at), event }));
+function keepCheckpoint(db: Db, q: Queries, checkpoint: NonNullable<Change['checkpoint']>, runId: string, seq: number, at: number): void {
+  const left = q.timers.all({ runId }).map(({ timerId, dueAt, event }) => ({ timerId, leftMs: Math.max(0, dueAt - at), event }));
   db.insert(checkpoints)
     .values({ ...checkpoint, runId, seq, timers: left, at })
     .onConflictDoNothing()

@@ -1,21 +1,15 @@
-/** The statements of the hot path, built and compiled once per connection: building them anew costs more than running them. */
-import { and, asc, eq, getTableColumns, gt, inArray, isNotNull, isNull, lte, or, sql } from 'drizzle-orm';
-import type { Connection } from './database.ts';
-import { effectColumns, openStatuses } from './rows.ts';
-import { approvals, checkpoints, effects, events, locks, runs, timers } from './schema.ts';
-import { reading, writing } from './statement.ts';
-
-/** A value as it is; JSON columns get their text from `jsonText`, so that nothing is NULL and not the word null. */
-const raw = (name: string) => sql`${sql.placeholder(name)}`;
-
-export const jsonText = (value: unknown): string | null => (value === undefined || value === null ? null : JSON.stringify(value));
+/** The statements of the hot path, built once a process and compiled once a connection: building them anew costs more than running them. */
+import { and, asc, eq, getTableColumns, gt, inArray, isNull, lte, sql } from 'drizzle-orm';
+import { drizzle } from 'drizzle-orm/better-sqlite3';
+import type { Db, Sqlite } from './database.ts';
+import { effectStatements } from './effect-queries.ts';
+import { openStatuses } from './rows.ts';
+import * as schema from './schema.ts';
+import { approvals, checkpoints, effects, events, locks, meta, requests, runs, timers } from './schema.ts';
+import { onFirstUse, raw, reading, writing } from './statement.ts';
 
 const at = sql.placeholder('now');
 const runId = sql.placeholder('runId');
-
-/** Nobody else holds what the run's open effects name (E10); at most four effects at a time speak to one Dokploy (E11). */
-const isFree = sql`not exists (select 1 from effects o, json_each(o.locks) l join locks k on k.name = l.value where o.run_id = ${effects.runId} and o.status in ('intent', 'running', 'cancelling') and k.run_id <> o.run_id)`;
-const hasRoom = sql`(json_extract(${effects.input}, '$.dokploy') is null or (select count(*) from effects r where r.worker is not null and json_extract(r.input, '$.dokploy') = json_extract(${effects.input}, '$.dokploy')) < 4)`;
 
 /** This process has the run's exact definition (V2); `hashes` is a JSON list, or null for any. */
 const known = sql`(${sql.placeholder('hashes')} is null or ${runs.definitionHash} in (select value from json_each(${sql.placeholder('hashes')})))`;
@@ -30,40 +24,35 @@ const glanceColumns = {
   attentionCount: sql<number>`count(${effects.attention})`,
   progressAt: sql<number | null>`max(json_extract(${effects.progress}, '$.at'))`,
 };
-const countColumns = { n: sql<number>`count(*)` };
-const lockColumns = { locks: effects.locks };
-const dueColumns = { key: effects.key, runId: effects.runId };
-const ownerColumns = { worker: effects.worker };
-const nextEffectColumns = { at: sql<number | null>`min(${effects.notBefore})` };
 const nextTimerColumns = { at: sql<number | null>`min(${timers.dueAt})` };
 const settledColumns = { settled: runs.settledCount };
+const stateColumns = { state: runs.state };
+const createdColumns = { at: runs.createdAt };
+const idColumns = { id: runs.id };
+const metaColumns = getTableColumns(meta);
+const requestColumns = getTableColumns(requests);
+const checkpointColumns = getTableColumns(checkpoints);
+const { consumedSeq: _, ...approvalColumns } = getTableColumns(approvals);
+const eventColumns = getTableColumns(events);
 
-/** Due, free and allowed here; undo rows one at a time in their order (engine.md B2d, B5, E8, V2). */
-const isDue = and(
-  inArray(effects.status, ['intent', 'cancelling']),
-  isNull(effects.worker),
-  isNull(effects.attention),
-  or(lte(effects.notBefore, at), gt(effects.notBefore, sql.placeholder('horizon'))),
-  eq(runs.held, false),
-  isFree,
-  hasRoom,
-  or(
-    eq(effects.kind, 'undo'),
-    eq(effects.status, 'cancelling'),
-    sql`${runs.definitionHash} in (select value from json_each(${sql.placeholder('hashes')}))`,
-  ),
-  sql`(${effects.kind} = 'do' or not exists (select 1 from effects e where e.run_id = ${effects.runId} and e.kind = 'undo' and e.entry_seq < ${effects.entrySeq} and e.status in ('intent', 'running', 'cancelling')))`,
-);
+type Statements = ReturnType<typeof statementsFor>;
+export type Queries = { [Name in keyof Statements]: ReturnType<Statements[Name]> };
 
-export type Queries = ReturnType<typeof prepareQueries>;
+/** No connection is needed for building a query's text. */
+const statements = onFirstUse(() => statementsFor(drizzle.mock({ schema })));
 
-export function prepareQueries({ db, sqlite }: Pick<Connection, 'db' | 'sqlite'>) {
+export function prepareQueries(sqlite: Sqlite): Queries {
+  const bound = Object.entries(statements()).map(([name, bind]) => [name, bind(sqlite)]);
+  return Object.fromEntries(bound) as Queries; // the same names, each bound to this connection
+}
+
+function statementsFor(db: Db) {
   const isOpen = inArray(effects.status, openStatuses);
   return {
-    run: reading(sqlite, db.select().from(runs).where(eq(runs.id, runId)), runColumns),
-    version: reading(sqlite, db.select(versionColumns).from(runs).where(eq(runs.id, runId)), versionColumns),
+    ...effectStatements(db),
+    run: reading(db.select().from(runs).where(eq(runs.id, runId)), runColumns),
+    version: reading(db.select(versionColumns).from(runs).where(eq(runs.id, runId)), versionColumns),
     glance: reading(
-      sqlite,
       db
         .select(glanceColumns)
         .from(runs)
@@ -72,56 +61,48 @@ export function prepareQueries({ db, sqlite }: Pick<Connection, 'db' | 'sqlite'>
         .groupBy(runs.id),
       glanceColumns,
     ),
-    open: reading(
-      sqlite,
+    timers: reading(db.select().from(timers).where(eq(timers.runId, runId)), timerColumns),
+    state: reading(db.select(stateColumns).from(runs).where(eq(runs.id, runId)), stateColumns),
+    created: reading(db.select(createdColumns).from(runs).where(eq(runs.id, runId)), createdColumns),
+    meta: reading(
       db
-        .select(effectColumns)
-        .from(effects)
-        .where(and(eq(effects.runId, runId), isOpen))
-        .orderBy(asc(effects.entrySeq)),
-      effectColumns,
+        .select()
+        .from(meta)
+        .where(eq(meta.key, sql.placeholder('key'))),
+      metaColumns,
     ),
-    openCount: reading(
-      sqlite,
+    request: reading(
       db
-        .select(countColumns)
-        .from(effects)
-        .where(and(eq(effects.runId, runId), isOpen)),
-      countColumns,
+        .select()
+        .from(requests)
+        .where(and(eq(requests.principal, sql.placeholder('principal')), eq(requests.key, sql.placeholder('key')))),
+      requestColumns,
     ),
-    openLocks: reading(
-      sqlite,
+    events: reading(
       db
-        .select(lockColumns)
-        .from(effects)
-        .where(and(eq(effects.runId, runId), isOpen)),
-      lockColumns,
-    ),
-    timers: reading(sqlite, db.select().from(timers).where(eq(timers.runId, runId)), timerColumns),
-    effect: reading(
-      sqlite,
-      db
-        .select(effectColumns)
-        .from(effects)
-        .where(eq(effects.key, sql.placeholder('key'))),
-      effectColumns,
-    ),
-    checkpoints: db.select().from(checkpoints).where(eq(checkpoints.runId, runId)).orderBy(asc(checkpoints.seq)).prepare(),
-    approvals: db.select().from(approvals).where(eq(approvals.runId, runId)).orderBy(asc(approvals.createdAt)).prepare(),
-    due: reading(
-      sqlite,
-      db
-        .select(dueColumns)
-        .from(effects)
-        .innerJoin(runs, eq(runs.id, effects.runId))
-        .where(isDue)
-        .orderBy(asc(effects.notBefore))
+        .select()
+        .from(events)
+        .where(and(eq(events.runId, runId), gt(events.seq, sql.placeholder('after'))))
+        .orderBy(asc(events.seq))
         .limit(sql.placeholder('limit')),
-      dueColumns,
+      eventColumns,
     ),
-    owners: reading(sqlite, db.selectDistinct(ownerColumns).from(effects).where(isNotNull(effects.worker)), ownerColumns),
+    checkpoints: reading(
+      db.select().from(checkpoints).where(eq(checkpoints.runId, runId)).orderBy(asc(checkpoints.seq)),
+      checkpointColumns,
+    ),
+    approvals: reading(
+      db.select(approvalColumns).from(approvals).where(eq(approvals.runId, runId)).orderBy(asc(approvals.createdAt)),
+      approvalColumns,
+    ),
+    approval: reading(
+      db
+        .select(approvalColumns)
+        .from(approvals)
+        .where(eq(approvals.id, sql.placeholder('id'))),
+      approvalColumns,
+    ),
     dueTimers: reading(
-      sqlite,
       db
         .select(timerColumns)
         .from(timers)
@@ -131,61 +112,27 @@ export function prepareQueries({ db, sqlite }: Pick<Connection, 'db' | 'sqlite'>
         .limit(sql.placeholder('limit')),
       timerColumns,
     ),
-    rollbacksDue: db
-      .select({ id: runs.id })
-      .from(runs)
-      .where(
-        and(
-          eq(runs.phase, 'rolling_back'),
-          isNull(runs.attention),
-          sql`not exists (select 1 from effects e where e.run_id = ${runs.id} and e.status in ('intent', 'running', 'cancelling'))`,
-        ),
-      )
-      .prepare(),
-    nextEffect: reading(
-      sqlite,
+    rollbacksDue: reading(
       db
-        .select(nextEffectColumns)
-        .from(effects)
-        .innerJoin(runs, eq(runs.id, effects.runId))
+        .select(idColumns)
+        .from(runs)
         .where(
-          and(inArray(effects.status, ['intent', 'cancelling']), isNull(effects.worker), isNull(effects.attention), eq(runs.held, false)),
+          and(
+            eq(runs.phase, 'rolling_back'),
+            isNull(runs.attention),
+            sql`not exists (select 1 from effects e where e.run_id = ${runs.id} and e.status in ('intent', 'running', 'cancelling'))`,
+          ),
         ),
-      nextEffectColumns,
+      idColumns,
     ),
-    nextTimer: reading(
-      sqlite,
-      db.select(nextTimerColumns).from(timers).innerJoin(runs, eq(runs.id, timers.runId)).where(known),
-      nextTimerColumns,
-    ),
-    disarmAll: writing(sqlite, db.delete(timers).where(eq(timers.runId, runId))),
-    freeLocks: writing(sqlite, db.delete(locks).where(eq(locks.runId, runId))),
+    nextTimer: reading(db.select(nextTimerColumns).from(timers).innerJoin(runs, eq(runs.id, timers.runId)).where(known), nextTimerColumns),
+    disarmAll: writing(db.delete(timers).where(eq(timers.runId, runId))),
+    freeLocks: writing(db.delete(locks).where(eq(locks.runId, runId))),
     nextSettled: reading(
-      sqlite,
       db.update(runs).set({ settledCount: sql`settled_count + 1` }).where(eq(runs.id, runId)).returning(settledColumns),
       settledColumns,
     ),
-    close: writing(
-      sqlite,
-      db
-        .update(effects)
-        .set({
-          status: raw('status'),
-          outside: raw('outside'),
-          output: raw('output'),
-          error: raw('error'),
-          failing: null,
-          attention: null,
-          progress: null,
-          worker: null,
-          token: null,
-          settledAt: raw('now'),
-          settledSeq: raw('settled'),
-        })
-        .where(and(eq(effects.key, sql.placeholder('key')), sql`${effects.token} is ${sql.placeholder('token')}`, isOpen)),
-    ),
     addEvent: writing(
-      sqlite,
       db.insert(events).values({
         runId: raw('runId'),
         seq: raw('seq'),
@@ -200,7 +147,6 @@ export function prepareQueries({ db, sqlite }: Pick<Connection, 'db' | 'sqlite'>
       }),
     ),
     step: writing(
-      sqlite,
       db
         .update(runs)
         .set({
@@ -212,57 +158,6 @@ export function prepareQueries({ db, sqlite }: Pick<Connection, 'db' | 'sqlite'>
           updatedAt: raw('now'),
         })
         .where(eq(runs.id, runId)),
-    ),
-    addEffect: writing(
-      sqlite,
-      db
-        .insert(effects)
-        .values({
-          key: raw('key'),
-          runId: raw('runId'),
-          kind: raw('kind'),
-          undoOf: raw('undoOf'),
-          entrySeq: raw('entrySeq'),
-          invokeId: raw('invokeId'),
-          contract: raw('contract'),
-          input: raw('input'),
-          locks: raw('locks'),
-          status: raw('status'),
-          startedAt: raw('startedAt'),
-          outside: 'untouched',
-          createdAt: raw('now'),
-        })
-        // Only an undo can come again: a rollback that was abandoned and asked for anew.
-        .onConflictDoUpdate({
-          target: effects.key,
-          set: {
-            status: 'intent',
-            entrySeq: raw('entrySeq'),
-            attempt: 0,
-            probes: 0,
-            notBefore: 0,
-            startedAt: null,
-            attention: null,
-            failing: null,
-            error: null,
-          },
-          setWhere: eq(effects.kind, 'undo'),
-        }),
-    ),
-    claim: reading(
-      sqlite,
-      db
-        .update(effects)
-        .set({
-          status: sql`case status when 'intent' then 'running' else status end`,
-          worker: sql`${sql.placeholder('worker')}`,
-          token: sql`${sql.placeholder('token')}`,
-          startedAt: sql`coalesce(started_at, ${at})`,
-          attempt: sql`attempt + case outside when 'maybe' then 0 else 1 end`,
-        })
-        .where(eq(effects.key, sql.placeholder('key')))
-        .returning(effectColumns),
-      effectColumns,
     ),
   };
 }

@@ -1,18 +1,18 @@
 import { and, asc, desc, eq, getTableColumns, gt, inArray, isNotNull, lt, sql } from 'drizzle-orm';
-import type { EffectRow, RunRow, Store } from '../../engine/ports.ts';
+import type { RunRow, Store } from '../../engine/ports.ts';
 import type { WaterMark } from '../water-mark.ts';
 import { applyChange, toConflict } from './commit.ts';
 import type { Connection, Db } from './database.ts';
 import { childOf, effectsOfChildren } from './family.ts';
 import { blockers, laterUnderLocks, takeLocks } from './locks.ts';
 import { prepareQueries } from './queries.ts';
-import { effectColumns, openStatuses, toEffect } from './rows.ts';
-import { approvals, attempts, audit, definitions, effects, events, meta, requests, runs } from './schema.ts';
+import { openStatuses, toEffect } from './rows.ts';
+import { approvals, attempts, audit, definitions, effects, runs } from './schema.ts';
 
 /** The ledger in SQLite (engine.md C, E, T). All writes are short IMMEDIATE transactions. */
 export function createStore(connection: Connection, waterMark: WaterMark): Store {
   const { read, write } = connection;
-  const q = prepareQueries(connection);
+  const q = prepareQueries(connection.sqlite);
   return {
     async registerDefinition(row) {
       await write((db) =>
@@ -44,14 +44,7 @@ export function createStore(connection: Connection, waterMark: WaterMark): Store
           .map((row) => row.id);
       }),
     commit: (change) => write((db) => applyChange(db, q, change)).catch(toConflict),
-    findRequest: (principal, key) =>
-      read((db) =>
-        db
-          .select()
-          .from(requests)
-          .where(and(eq(requests.principal, principal), eq(requests.key, key)))
-          .get(),
-      ),
+    findRequest: (principal, key) => read(() => q.request.get({ principal, key })),
 
     async claimDue({ worker, now, horizonMs, limit, definitions: hashes, token }) {
       const due = () => q.due.all({ now, horizon: now + horizonMs, hashes: JSON.stringify(hashes), limit });
@@ -65,25 +58,16 @@ export function createStore(connection: Connection, waterMark: WaterMark): Store
     },
     async launch(key, token, at, { count, before }) {
       const launched = await write((db) => {
-        const done = db
-          .update(effects)
-          .set({
-            outside: 'maybe',
-            lastSignAt: at,
-            ...(count ? { attempt: sql`attempt + 1` } : {}),
-            ...(before ? { before: Buffer.from(before) } : {}),
-          })
-          .where(and(eq(effects.key, key), eq(effects.token, token)))
-          .run();
+        const done = q.launch.run({ key, token, now: at, counted: count ? 1 : 0, before: before ? Buffer.from(before) : null });
         return done.changes === 1 ? waterMark.count(db) : undefined;
       });
       if (launched !== undefined) waterMark.raise(launched);
       return launched !== undefined;
     },
     wentBackAt: (runId) =>
-      read((db) => {
-        const at = Number(db.select().from(meta).where(eq(meta.key, 'went_back_at')).get()?.value ?? Number.NaN);
-        const made = db.select({ at: runs.createdAt }).from(runs).where(eq(runs.id, runId)).get()?.at;
+      read(() => {
+        const at = Number(q.meta.get({ key: 'went_back_at' })?.value ?? Number.NaN);
+        const made = q.created.get({ runId })?.at;
         return made !== undefined && made <= at ? at : undefined;
       }),
     before: (key) =>
@@ -129,8 +113,8 @@ export function createStore(connection: Connection, waterMark: WaterMark): Store
         const row = q.effect.get({ key });
         return row && toEffect(row);
       }),
-    effects: (runId) => read((db) => effectsOf(db, runId)),
-    effectsOfTree: (runId) => read((db) => [...effectsOf(db, runId), ...effectsOfChildren(db, runId)]),
+    effects: (runId) => read(() => q.ofRun.all({ runId }).map(toEffect)),
+    effectsOfTree: (runId) => read((db) => [...q.ofRun.all({ runId }).map(toEffect), ...effectsOfChildren(db, runId)]),
     childOf: (key) => read((db) => childOf(db, key)),
     attempts: (runId) =>
       read((db) =>
@@ -143,7 +127,7 @@ export function createStore(connection: Connection, waterMark: WaterMark): Store
           .all(),
       ),
     async noteAttempt(row) {
-      await write((db) => db.insert(attempts).values(row).run());
+      await write(() => q.noteAttempt.run({ ...row, now: row.at }));
     },
     resolveEffect: (key, row) =>
       write(
@@ -155,16 +139,7 @@ export function createStore(connection: Connection, waterMark: WaterMark): Store
             .run().changes === 1,
       ),
 
-    events: (runId, { after, limit }) =>
-      read((db) =>
-        db
-          .select()
-          .from(events)
-          .where(and(eq(events.runId, runId), gt(events.seq, after)))
-          .orderBy(asc(events.seq))
-          .limit(limit)
-          .all(),
-      ),
+    events: (runId, { after, limit }) => read(() => q.events.all({ runId, after, limit })),
     checkpoints: (runId) => read(() => q.checkpoints.all({ runId })),
     dueTimers: (now, limit, definitions) => read(() => q.dueTimers.all({ now, limit, hashes: JSON.stringify(definitions) })),
     rollbacksDue: () => read(() => q.rollbacksDue.all().map((row) => row.id)),
@@ -208,8 +183,8 @@ export function createStore(connection: Connection, waterMark: WaterMark): Store
     blockers: (runId) => read((db) => blockers(db, q, runId)),
     laterUnderLocks: (runId, names, after) => read((db) => laterUnderLocks(db, runId, names, after)),
 
-    approvals: (runId) => read(() => q.approvals.all({ runId }).map(({ consumedSeq: _, ...row }) => row)),
-    approval: (id) => read((db) => db.select(approvalColumns).from(approvals).where(eq(approvals.id, id)).get()),
+    approvals: (runId) => read(() => q.approvals.all({ runId })),
+    approval: (id) => read(() => q.approval.get({ id })),
     async saveApproval(row) {
       await write((db) => db.insert(approvals).values(row).onConflictDoUpdate({ target: approvals.id, set: row }).run());
     },
@@ -218,15 +193,3 @@ export function createStore(connection: Connection, waterMark: WaterMark): Store
     },
   };
 }
-
-function effectsOf(db: Db, runId: string): EffectRow[] {
-  return db
-    .select(effectColumns)
-    .from(effects)
-    .where(eq(effects.runId, runId))
-    .orderBy(asc(effects.createdAt), asc(effects.entrySeq))
-    .all()
-    .map(toEffect);
-}
-
-const { consumedSeq: _consumed, ...approvalColumns } = getTableColumns(approvals);
