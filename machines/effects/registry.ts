@@ -29,7 +29,19 @@ import { forgetTarget, planRemoval, removeEmptyProject, removeService } from './
 import { planRepair } from './repair-keys.ts';
 import { planResize } from './resize-pool.ts';
 import { planRestart, restartContainers } from './restart.ts';
-import { applyDatabase, applyRoles, finishRestore, planRestore, proveRestore, swapDatabase } from './restore.ts';
+import {
+  applyDatabase,
+  applyRoles,
+  closeGateway,
+  finishRestore,
+  giveBack,
+  openGateway,
+  planRestore,
+  proveRestore,
+  safetyBackup,
+  swapDatabase,
+  withdrawDatabase,
+} from './restore.ts';
 import { listSnapshots, planConfigReturn } from './restore-config.ts';
 import { planRotation } from './rotate-secrets.ts';
 import { generateSupabaseSecrets } from './secrets.ts';
@@ -97,7 +109,12 @@ export const contracts = {
   'restore.applyRoles@1': applyRoles,
   'restore.applyDatabase@1': applyDatabase,
   'restore.prove@1': proveRestore,
+  'restore.closeGateway@1': closeGateway,
+  'restore.withdrawDatabase@1': withdrawDatabase,
+  'restore.safetyBackup@1': safetyBackup,
   'restore.swapDatabase@1': swapDatabase,
+  'restore.giveBack@1': giveBack,
+  'restore.openGateway@1': openGateway,
   'restore.finish@1': finishRestore,
   'sql.planStatement@1': planStatement,
   'sql.runStatement@1': runStatement,

@@ -3,7 +3,7 @@ import { longStream } from './backup.ts';
 import { defineEffect } from './contract.ts';
 import { planReference, warning } from './shapes.ts';
 
-/** Contracts of bringing a backup back. Everything is made beside what is there; only `swapDatabase` touches what is in use. */
+/** Contracts of bringing a backup back. Everything is made beside what is there; what is in use is renamed at the very end, and back. */
 
 const restoreLock = (input: { target: string }): string[] => [`target:${input.target}`];
 
@@ -29,6 +29,8 @@ export const planRestore = defineEffect({
     into: z.string(),
     mode: restoreMode,
     keepAs: z.string().nullable(),
+    /** What a replacement in place means for those who use it; null when nothing is replaced. */
+    downtime: z.object({ gateway: z.string(), sessions: z.number().int(), expectSeconds: z.number().int(), say: z.string() }).nullable(),
     madeAt: z.string(),
     rawBytes: z.number().int(),
     tables: z.number().int(),
@@ -84,18 +86,95 @@ export const proveRestore = defineEffect({
   }),
 });
 
-/** Renames: the restored database takes the name, the one in use is kept under another. */
-export const swapDatabase = defineEffect({
-  name: 'restore.swapDatabase@1',
-  title: 'Put the restored database in place',
+const gatewayState = z.object({
+  /** `closed`: Docker says that it does not run; `none`: there is none that can be closed from here. */
+  gateway: z.enum(['closed', 'none']),
+  say: z.string(),
+  closedAt: z.string(),
+});
+
+/** One call to Docker through Dokploy, and the look whether it took place: Dokploy swallows every failure of Docker. */
+const gatewaySwitch = {
+  timeoutMs: 3 * 60_000,
+  deadlineMs: 20 * 60_000,
+  settleMs: 65_000,
+  retry: { attempts: 4, baseMs: 1_000, maxMs: 20_000 },
+  onPartial: 'rerun' as const,
+  locks: restoreLock,
+};
+
+/** The downtime begins: nobody outside reaches the services any more. */
+export const closeGateway = defineEffect({
+  name: 'restore.closeGateway@1',
+  title: 'Close the gateway',
+  ...gatewaySwitch,
+  input: restoreScope,
+  output: gatewayState,
+});
+
+/** The downtime ends. */
+export const openGateway = defineEffect({
+  name: 'restore.openGateway@1',
+  title: 'Open the gateway',
+  ...gatewaySwitch,
+  input: restoreScope.extend({ closedAt: z.string().nullable() }),
+  output: z.object({ gateway: z.enum(['open', 'none']), downMs: z.number().int().nullable() }),
+});
+
+const renames = {
   timeoutMs: 120_000,
   deadlineMs: 20 * 60_000,
   settleMs: 60_000,
   retry: { attempts: 4, baseMs: 1_000, maxMs: 20_000 },
+  onPartial: 'rerun' as const,
+  locks: restoreLock,
+};
+
+/** Refuses logins, waits until the last connection has ended, and takes the database in use out of everybody's reach by another name. */
+export const withdrawDatabase = defineEffect({
+  name: 'restore.withdrawDatabase@1',
+  title: 'Wait until no connection is left',
+  ...renames,
+  input: restoreScope,
+  output: z.object({ database: z.string(), keptAs: z.string(), ended: z.number().int(), waitedMs: z.number().int() }),
+});
+
+/** A verified backup of what was in use, taken when nobody can write to it any more. */
+export const safetyBackup = defineEffect({
+  name: 'restore.safetyBackup@1',
+  title: 'Back up what was in use',
+  ...longStream,
   onPartial: 'rerun',
   locks: restoreLock,
+  leaves: 'the safety backup stays in the index',
   input: restoreScope,
-  output: z.object({ database: z.string(), keptAs: z.string(), downMs: z.number().int() }),
+  output: z.object({
+    backup: z.string(),
+    bytes: z.number().int(),
+    tables: z.number().int(),
+    rows: z.number().int(),
+    place: z.string(),
+    tookMs: z.number().int(),
+  }),
+});
+
+/** The restored database takes the name that services know. */
+export const swapDatabase = defineEffect({
+  name: 'restore.swapDatabase@1',
+  title: 'Put the restored database in place',
+  ...renames,
+  input: restoreScope,
+  output: z.object({ database: z.string(), keptAs: z.string() }),
+});
+
+/** The database that was in use has its name again, wherever the replacement stopped. */
+export const giveBack = defineEffect({
+  name: 'restore.giveBack@1',
+  title: 'Give the database in use its name back',
+  ...renames,
+  leaves: 'the database that was in use keeps its name',
+  input: restoreScope,
+  output: z.object({ database: z.string() }),
 });
 
 /** Takes our mark off the restored database and lets it count its rows (ANALYZE). */

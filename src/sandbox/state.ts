@@ -23,7 +23,7 @@ export type StackRecord = {
   bootPassword: string;
   startedAt: number;
   /** Service to its container: a deployment that changes nothing of a service keeps its container, as docker compose does. */
-  containers?: Record<string, { id: string; of: string; createdAt: number; restartedAt?: number; ill?: boolean }>;
+  containers?: Record<string, { id: string; of: string; createdAt: number; restartedAt?: number; ill?: boolean; stoppedAt?: number }>;
   phase: 'starting' | 'healthy' | 'unhealthy' | 'stopped';
 };
 

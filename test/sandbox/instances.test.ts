@@ -84,6 +84,25 @@ test('a restart keeps the environment of the last deployment; a deployment takes
   expect(renewed.sort()).toEqual(['functions', 'kong', 'realtime', 'storage', 'studio']);
 });
 
+test('a container that was stopped is listed as exited and its route is gone, until it is started or deployed again', async () => {
+  const composeId = composeOf('gen-c');
+  const { appName } = await client.composeOne(composeId);
+  const kong = async () => {
+    const found = await client.containers(appName);
+    return found.state === 'known' ? found.rows.find(({ service }) => service === 'kong') : undefined;
+  };
+  const id = (await kong())?.containerId ?? '';
+  await client.switchContainer(id, 'exited');
+  expect(await kong()).toMatchObject({ containerId: id, state: 'exited', exitCode: 0 });
+  expect(bad((await examined('gen-c')).findings)).toContain('LIVE_GATEWAY');
+  await client.switchContainer(id, 'running');
+  expect(await kong()).toMatchObject({ containerId: id, state: 'running' });
+  await client.switchContainer(id, 'exited');
+  await deploy(sandbox, composeId, 'again');
+  expect(await kong()).toMatchObject({ containerId: id, state: 'running' });
+  expect(bad((await examined('gen-c')).findings)).not.toContain('LIVE_GATEWAY');
+});
+
 test('the text of an environment is kept as its owner wrote it', async () => {
   const { env } = await client.composeOne(composeOf('crlf'));
   expect(env).toMatch(/^# notes\r\n\r\nSUPABASE_HOST=/);

@@ -5,9 +5,12 @@ import { prepareKey } from './key-effects.ts';
 import { planBackup } from './plan-backup.ts';
 import { discard, publishBackup } from './publish.ts';
 import { applyDatabase, applyRoles } from './restore-apply.ts';
+import { finishRestore } from './restore-finish.ts';
+import { closeGateway, openGateway } from './restore-gateway.ts';
 import { planRestore } from './restore-plan.ts';
 import { proveRestore } from './restore-prove.ts';
-import { finishRestore, swapDatabase } from './restore-swap.ts';
+import { safetyBackup } from './restore-safety.ts';
+import { giveBack, swapDatabase, withdrawDatabase } from './restore-swap.ts';
 import { verifyBackup } from './verify.ts';
 import { writePart } from './write-part.ts';
 
@@ -25,7 +28,12 @@ export function createBackupHandlers(deps: BackupDeps) {
     'restore.applyRoles@1': applyRoles(deps),
     'restore.applyDatabase@1': applyDatabase(deps),
     'restore.prove@1': proveRestore(deps),
+    'restore.closeGateway@1': closeGateway(deps),
+    'restore.withdrawDatabase@1': withdrawDatabase(),
+    'restore.safetyBackup@1': safetyBackup(deps),
     'restore.swapDatabase@1': swapDatabase(),
+    'restore.giveBack@1': giveBack(),
+    'restore.openGateway@1': openGateway(deps),
     'restore.finish@1': finishRestore(deps),
   };
 }

@@ -110,7 +110,7 @@ function idOf(target: string, at: number, runId: string): string {
   return `${target}-${stamp}-${runId.replaceAll(/[^A-Za-z0-9]/g, '').slice(-6)}`;
 }
 
-async function serverOf(client: Client): Promise<Server> {
+export async function serverOf(client: Client): Promise<Server> {
   const { rows } = await client.query<Server>(
     `select current_setting('server_version') as version, current_setting('server_version_num')::int / 10000 as major, current_setting('is_superuser') = 'on' as superuser`,
   );
@@ -138,7 +138,7 @@ async function planVaultKey(client: Client, server: Server, file: string, found:
 }
 
 /** Whether this server could be brought back to any moment; said, not promised. */
-async function pointInTime(client: Client): Promise<{ archiving: boolean; missing: string[] }> {
+export async function pointInTime(client: Client): Promise<{ archiving: boolean; missing: string[] }> {
   const { rows } = await client.query<{ mode: string; level: string; command: boolean }>(
     `select current_setting('archive_mode') as mode, current_setting('wal_level') as level,
        coalesce(current_setting('archive_command', true), '') not in ('', '(disabled)') or coalesce(current_setting('archive_library', true), '') <> '' as command`,

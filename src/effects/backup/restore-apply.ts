@@ -11,61 +11,15 @@ import { AppError } from '../../errors.ts';
 import { changedBySomebodyElse } from '../dokploy/session.ts';
 import { defineHandler, type EffectContext, type Probe } from '../handler.ts';
 import { startChild } from './child.ts';
-import { type DatabasePlace, endSessionsOf, libpqOf, openSession } from './connection.ts';
+import { endSessionsOf, libpqOf } from './connection.ts';
 import type { DatabaseContents, DatabaseProperties } from './database-contents.ts';
-import { type BackupDeps, databaseOf } from './deps.ts';
-import type { ManifestFile } from './manifest.ts';
+import type { BackupDeps } from './deps.ts';
 import { createProgress } from './meter.ts';
 import { readEncrypted } from './pipeline.ts';
 import { pgClientFor } from './programs.ts';
-import { maintenance, type RestorePlan, readRestorePlan, rolesOf } from './restore-plan.ts';
+import { beside, maintenance, markOn, type Opened, openRestore, rolesOf, setMark, sqlFailure } from './restore-document.ts';
 import { createRoleSql, identifier, literal, membershipSql, settingSql } from './roles.ts';
-import { contentsOf, type OpenedBackup, openBackup } from './verify.ts';
-
-export type Opened = { plan: RestorePlan; place: DatabasePlace; backup: OpenedBackup; file: ManifestFile };
-
-/** The plan, the server and the backup of one call. */
-export async function openRestore(deps: BackupDeps, ctx: EffectContext, input: { plan: string; planHash: string }): Promise<Opened> {
-  const plan = await readRestorePlan(ctx, input);
-  const backup = await openBackup(deps, ctx, await deps.backups.backup(plan.backup));
-  const file = backup.manifest.files.find(
-    ({ kind, role, database }) => kind === 'database' && role === 'data' && database === plan.database,
-  );
-  if (!file) throw new TypeError('the approved plan names a database that the backup does not hold');
-  return { plan, place: await databaseOf(ctx, plan.target), backup, file };
-}
-
-export async function beside<T>(
-  place: DatabasePlace,
-  ctx: EffectContext,
-  plan: RestorePlan,
-  work: (client: Client) => Promise<T>,
-): Promise<T> {
-  const client = await openSession(place, ctx.key, maintenance(plan.database));
-  try {
-    return await work(client);
-  } finally {
-    await client.end().catch(() => undefined);
-  }
-}
-
-const markOf = (runId: string) => `capstan restore ${runId}:`;
-
-/** What our mark on a database says; undefined when there is no such database, `foreign` when it is not of this run. */
-export async function markOn(client: Client, database: string, runId: string): Promise<'begun' | 'restored' | 'foreign' | undefined> {
-  const { rows } = await client.query<{ comment: string | null }>(
-    `select shobj_description(oid, 'pg_database') as comment from pg_database where datname = $1`,
-    [database],
-  );
-  const [row] = rows;
-  if (!row) return undefined;
-  if (!row.comment?.startsWith(markOf(runId))) return 'foreign';
-  return row.comment.endsWith(' restored') ? 'restored' : 'begun';
-}
-
-export function setMark(client: Client, database: string, runId: string, state: 'begun' | 'restored') {
-  return client.query(`comment on database ${identifier(database)} is ${literal(`${markOf(runId)} ${state}`)}`);
-}
+import { contentsOf } from './verify.ts';
 
 export function applyRoles(deps: BackupDeps) {
   return defineHandler(contract.applyRoles, {
@@ -247,15 +201,4 @@ function grantStatements(database: string, acl: readonly string[]): string[] {
     );
   });
   return [`REVOKE ALL ON ${database} FROM PUBLIC`, ...grants];
-}
-
-export function sqlFailure(error: unknown, message: string): AppError {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  const said = error instanceof Error ? error.message.slice(0, 300) : '';
-  return new AppError('SQL_FAILED', {
-    message: `${message} (${code}).`,
-    fix: 'Read in the details what Postgres says.',
-    details: { sqlState: code, said },
-    cause: error,
-  });
 }

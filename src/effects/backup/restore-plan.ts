@@ -1,6 +1,6 @@
 /** Preflight of a restore and its plan artifact (engine.md A1): later writes take their content from here, after its hash was compared. */
 import type { Client } from 'pg';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { planRestore as contract } from '../../../machines/effects/restore.ts';
 import type { Warning } from '../../../machines/effects/shapes.ts';
 import { AppError } from '../../errors.ts';
@@ -9,30 +9,11 @@ import { sha256Of } from './book.ts';
 import { openSession } from './connection.ts';
 import type { DatabaseContents } from './database-contents.ts';
 import { type BackupDeps, databaseOf } from './deps.ts';
-import { readDocument } from './pipeline.ts';
-import { pgClientFor } from './programs.ts';
-import { type RolesDocument, rolesDocument } from './roles.ts';
-import { contentsOf, type OpenedBackup, openBackup } from './verify.ts';
-
-export const restorePlan = z.strictObject({
-  version: z.literal(1),
-  backup: z.string(),
-  target: z.string(),
-  database: z.string(),
-  into: z.string(),
-  mode: z.enum(['beside', 'replace']),
-  /** The name under which the database in use is kept; null when it stays in use. */
-  keepAs: z.string().nullable(),
-  createRoles: z.array(z.string()),
-});
-export type RestorePlan = z.infer<typeof restorePlan>;
-
-/** Throws PLAN_CHANGED when it is not the approved one. */
-export async function readRestorePlan(ctx: EffectContext, { plan, planHash }: { plan: string; planHash: string }): Promise<RestorePlan> {
-  const text = await ctx.artifacts.read(plan);
-  if (sha256Of(text) === planHash) return restorePlan.parse(JSON.parse(text));
-  throw new AppError('PLAN_CHANGED', { message: 'The stored plan is not the one that was approved.', fix: 'Start the restore anew.' });
-}
+import { maintenance, type RestorePlan, rolesOf } from './restore-document.ts';
+import { gatewayOf } from './restore-gateway.ts';
+import { requireExtensions, requireFree, requireInUse, requireServer, requireSpace } from './restore-preflight.ts';
+import type { RolesDocument } from './roles.ts';
+import { contentsOf, openBackup } from './verify.ts';
 
 export function planRestore(deps: BackupDeps) {
   return defineHandler(contract, {
@@ -64,6 +45,8 @@ export function planRestore(deps: BackupDeps) {
         await requireServer(client, manifest.server.major);
         await requireFree(client, [into, ...(keepAs === null ? [] : [keepAs])]);
         await requireExtensions(client, contents);
+        const warnings = await requireSpace(client, file.rawBytes);
+        const downtime = input.mode === 'replace' ? await announce(deps, ctx, client, target, file.database, file.rawBytes) : null;
         const { create, absent } = await missingRoles(client, contents, roles);
         const plan: RestorePlan = {
           version: 1,
@@ -73,6 +56,7 @@ export function planRestore(deps: BackupDeps) {
           into,
           mode: input.mode,
           keepAs,
+          gateway: downtime?.service ?? null,
           createRoles: create,
         };
         const text = JSON.stringify(plan);
@@ -89,62 +73,14 @@ export function planRestore(deps: BackupDeps) {
           tables: contents.figures.tables.length,
           rows: contents.figures.tables.reduce((sum, table) => sum + table.rows, 0),
           createRoles: create,
+          downtime: downtime?.shown ?? null,
           writes: writesOf(plan),
-          warnings: absent.length === 0 ? [] : [rolesAbsent(absent)],
+          warnings: [...warnings, ...(downtime?.warnings ?? []), ...(absent.length === 0 ? [] : [rolesAbsent(absent)])],
         };
       } finally {
         await client.end();
       }
     },
-  });
-}
-
-/** Databases are made, renamed and dropped from beside them. */
-export const maintenance = (database: string): string => (database === 'template1' ? 'postgres' : 'template1');
-
-export async function rolesOf({ manifest, read }: OpenedBackup): Promise<RolesDocument | undefined> {
-  const file = manifest.files.find(({ kind, role }) => kind === 'roles' && role === 'contents');
-  return file && rolesDocument.parse(await readDocument(read(file)));
-}
-
-async function requireServer(client: Client, sourceMajor: number): Promise<void> {
-  const { rows } = await client.query<{ major: number; superuser: boolean }>(
-    `select current_setting('server_version_num')::int / 10000 as major, current_setting('is_superuser') = 'on' as superuser`,
-  );
-  const [server] = rows;
-  if (!server?.superuser)
-    throw new AppError('RESTORE_NEEDS_SUPERUSER', {
-      message: 'Owners, grants and event triggers can be restored by a superuser only, and the connection of the target is none.',
-      fix: 'Give the target a connection as supabase_admin (self-hosted only).',
-    });
-  if (server.major < sourceMajor)
-    throw new AppError('SERVER_TOO_OLD', {
-      message: `The backup is of Postgres ${sourceMajor}, and the server is ${server.major}.`,
-      fix: `Restore into an instance of Postgres ${sourceMajor} or newer.`,
-    });
-  await pgClientFor('pg_restore', Math.max(server.major, sourceMajor));
-  await pgClientFor('pg_dump', server.major);
-}
-
-async function requireFree(client: Client, names: readonly string[]): Promise<void> {
-  const { rows } = await client.query<{ name: string }>('select datname as name from pg_database where datname = any($1)', [names]);
-  const [taken] = rows;
-  if (taken)
-    throw new AppError('DATABASE_EXISTS', {
-      message: `There is a database ${taken.name} already; nothing is restored over what is there.`,
-      fix: 'Name another one with `into`, or leave it out.',
-    });
-}
-
-async function requireExtensions(client: Client, { catalog }: DatabaseContents): Promise<void> {
-  const { rows } = await client.query<{ name: string }>('select name from pg_available_extensions');
-  const offered = new Set(rows.map(({ name }) => name));
-  const missing = catalog.extensions.map(({ name }) => name).filter((name) => !offered.has(name));
-  if (missing.length === 0) return;
-  throw new AppError('EXTENSION_MISSING', {
-    message: `The server does not offer extensions that the backup uses: ${missing.join(', ')}.`,
-    fix: 'Install them on the server, or restore into an instance with the same image.',
-    details: { missing },
   });
 }
 
@@ -186,13 +122,58 @@ function rolesAbsent(absent: readonly string[]): Warning {
   };
 }
 
-function writesOf({ createRoles, into, database, mode, keepAs, target }: RestorePlan): string[] {
+/** What a person must know before the database in use is replaced. */
+async function announce(
+  deps: BackupDeps,
+  ctx: EffectContext,
+  client: Client,
+  target: string,
+  database: string,
+  rawBytes: number,
+): Promise<{ service: string | null; shown: z.infer<typeof contract.output>['downtime']; warnings: Warning[] }> {
+  const { bytes, sessions, slots } = await requireInUse(client, database);
+  const { service, say } = await gatewayOf(deps, ctx, target);
+  const expectSeconds = 15 + Math.ceil((2 * bytes + rawBytes) / bytesPerSecond);
+  return {
+    service,
+    shown: {
+      gateway: service ?? 'none',
+      sessions,
+      expectSeconds,
+      say: `${say} ${sessions} connections of ${database} are ended, and none is let in until it is replaced: about ${expectSeconds} seconds.`,
+    },
+    warnings: [
+      ...(service === null ? [{ code: 'GATEWAY_STAYS_OPEN', say }] : []),
+      ...(slots.length === 0
+        ? []
+        : [
+            {
+              code: 'REPLICATION_SLOTS',
+              say: `Replication slots belong to the database that is replaced and stay with it; their readers must make new ones: ${slots.join(', ')}.`,
+            },
+          ]),
+    ],
+  };
+}
+
+/** A safety backup is written and read back, and the rows are compared once more. */
+const bytesPerSecond = 20e6;
+
+function writesOf({ createRoles, into, database, mode, keepAs, gateway, target }: RestorePlan): string[] {
   return [
     ...(createRoles.length === 0 ? [] : [`create ${createRoles.length} roles on the server of ${target}`]),
     `create the database ${into} there and restore ${database} into it`,
     'compare it with the backup',
     ...(mode === 'replace'
-      ? [`after a second approval: end every session of ${database}, rename it to ${keepAs}, and rename ${into} to ${database}`]
+      ? [
+          gateway === null
+            ? 'after a second approval: the gateway stays as it is'
+            : `after a second approval: stop the container of ${gateway}`,
+          `end every connection of ${database} and rename it to ${keepAs}`,
+          `back up ${keepAs} and verify that backup`,
+          `compare ${into} with the backup once more and rename it to ${database}`,
+          ...(gateway === null ? [] : [`start the container of ${gateway}`]),
+        ]
       : []),
   ];
 }

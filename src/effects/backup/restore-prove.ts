@@ -13,7 +13,7 @@ import { type DatabaseContents, observe } from './database-contents.ts';
 import type { BackupDeps } from './deps.ts';
 import { createProgress } from './meter.ts';
 import { pgClientFor } from './programs.ts';
-import { openRestore } from './restore-apply.ts';
+import { openRestore } from './restore-document.ts';
 import { contentsOf } from './verify.ts';
 
 const shown = 50;

@@ -37,7 +37,8 @@ export const notePath = (input: Pick<Input, 'target' | 'id'>, part: Pick<Planned
 const contentsName = (part: PlannedPart, codec: Input['codec']): string =>
   `${part.file.split('.')[0]}.contents.json.${extensionOf[codec]}.pgp`;
 
-export function writePart(deps: BackupDeps) {
+/** `placeOf` is another way to the server than the target's own, for a database that bears another name now. */
+export function writePart(deps: BackupDeps, placeOf: typeof databaseOf = databaseOf) {
   return defineHandler(contract, {
     /** What lies there already is of earlier parts; an undo leaves it. */
     async prepare(ctx, input): Promise<Before> {
@@ -48,7 +49,7 @@ export function writePart(deps: BackupDeps) {
       const began = ctx.now();
       const { part } = input;
       const store = await storeOf(deps, ctx, input.store);
-      const place = await databaseOf(ctx, input.target);
+      const place = await placeOf(ctx, input.target);
       await store.sweep(folderOf(input.target, input.id));
       const write = await writerOf(deps, ctx, input, store);
       let firstByteMs = 0;
@@ -79,7 +80,7 @@ export function writePart(deps: BackupDeps) {
     },
     async probe(ctx, input): Promise<Probe<Output>> {
       const store = await storeOf(deps, ctx, input.store);
-      const place = await databaseOf(ctx, input.target);
+      const place = await placeOf(ctx, input.target);
       await endSessionsOf(place, ctx.key).catch(() => undefined); // a server that is away runs nothing of ours for long
       const note = await readNote(store, notePath(input, input.part));
       if (note) {

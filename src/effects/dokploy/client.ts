@@ -292,6 +292,12 @@ function deploymentCalls(caller: Caller, connection: DokployConnection, onSecret
       const body = serverId == null ? { containerId } : { containerId, serverId };
       await caller.post('docker.restartContainer', bodies.byContainer, body, z.unknown().optional(), { timeoutMs: RESTART_TIMEOUT_MS });
     },
+    /** As `restartContainer`: what docker did is told by `containers` alone. */
+    async switchContainer(containerId: string, to: 'running' | 'exited', serverId?: string | null): Promise<void> {
+      const body = serverId == null ? { containerId } : { containerId, serverId };
+      const procedure = to === 'running' ? 'docker.startContainer' : 'docker.stopContainer';
+      await caller.post(procedure, bodies.byContainer, body, z.unknown().optional(), { timeoutMs: RESTART_TIMEOUT_MS });
+    },
     /** Docker's own failure comes as a 200 with its words: that is `unknown`. */
     async containerLog(composeId: string, containerId: string, tail = 100, since = 'all'): Promise<ContainerLog> {
       const text = await caller.get('compose.readLogs', z.string().optional(), { query: { composeId, containerId, tail, since } });

@@ -14,6 +14,22 @@ function findContainer(world: World, containerId: string) {
   return undefined;
 }
 
+/** `docker stop` and `docker start` of one container; the same nothing is answered whether docker did it or failed. */
+function switchTo(to: 'running' | 'exited', procedure: string): Procedure {
+  return mutation(
+    container,
+    async ({ containerId }, { world, applied }) => {
+      if (world.faults.take('no-docker', procedure)) return undefined;
+      const one = findContainer(world, containerId);
+      if (one === undefined) return undefined;
+      if (await world.stacks.switchContainer(one.stack.composeId, one.service.name, to))
+        applied({ containerId, service: one.service.name });
+      return undefined;
+    },
+    '0.29.0',
+  );
+}
+
 /** Router docker. Every failure of docker is swallowed there: an empty list means "unknown". */
 export const docker: Record<string, Procedure> = {
   'docker.getContainersByAppNameMatch': query(
@@ -65,4 +81,6 @@ export const docker: Record<string, Procedure> = {
     await world.stacks.restart(one.stack.composeId, one.service.name);
     return undefined;
   }),
+  'docker.stopContainer': switchTo('exited', 'docker.stopContainer'),
+  'docker.startContainer': switchTo('running', 'docker.startContainer'),
 };

@@ -47,7 +47,10 @@ export function containersAfter(
         .digest('hex');
       const kept = before?.containers?.[service.name];
       const fresh = { id: randomBytes(6).toString('hex'), of, createdAt: now };
-      return [service.name, kept?.of === of ? kept : fresh];
+      if (kept?.of !== of) return [service.name, fresh];
+      // One that was stopped is started again, as it is.
+      const { stoppedAt, ...own } = kept;
+      return [service.name, stoppedAt === undefined ? kept : { ...own, restartedAt: now }];
     }),
   );
 }
@@ -66,6 +69,10 @@ export function containersOf(stack: StackRecord, now: number): Container[] {
     const containerId = own?.id ?? createHash('sha256').update(name).digest('hex').slice(0, 12);
     const since = dockerDuration(now - startOf(stack, service.name));
     if (stack.phase === 'stopped') return { containerId, name, state: 'exited', status: `Exited (0) ${since} ago`, image: service.image };
+    if (own?.stoppedAt !== undefined) {
+      const ago = dockerDuration(now - own.stoppedAt);
+      return { containerId, name, state: 'exited', status: `Exited (0) ${ago} ago`, image: service.image };
+    }
     // What waits for an unhealthy database is created and never started.
     if (stack.phase === 'unhealthy' && service.name !== 'db')
       return { containerId, name, state: 'created', status: 'Created', image: service.image };

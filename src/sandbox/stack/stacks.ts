@@ -27,6 +27,8 @@ export type Stacks = {
   stop(composeId: string): Promise<boolean>;
   /** Restarts one container as it is; a new environment is not picked up. */
   restart(composeId: string, service: string): Promise<void>;
+  /** Stops or starts one container as it is; false when it stood so already. */
+  switchContainer(composeId: string, service: string, to: 'running' | 'exited'): Promise<boolean>;
   /** Ends the stack and destroys its data. */
   remove(composeId: string): Promise<void>;
   find(composeId: string): StackRecord | undefined;
@@ -124,6 +126,7 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
   async function boot(stack: StackRecord): Promise<void> {
     stack.phase = 'starting';
     stack.startedAt = Date.now();
+    for (const own of Object.values(stack.containers ?? {})) delete own.stoppedAt;
     state.save();
     try {
       await openDatabase(stack);
@@ -204,6 +207,7 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
       const own = stack?.containers?.[service];
       if (stack === undefined || own === undefined) return;
       Object.assign(own, { restartedAt: Date.now(), ill: faults.take('ill-restart') });
+      delete own.stoppedAt;
       state.save();
       if (service === 'supavisor') {
         poolers.delete(composeId);
@@ -212,6 +216,19 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
       if (service !== 'db') return;
       await closeDatabase(composeId);
       await openDatabase(stack);
+    },
+    async switchContainer(composeId, service, to) {
+      const stack = find(composeId);
+      const own = stack?.containers?.[service];
+      if (stack === undefined || own === undefined || (to === 'running') === (own.stoppedAt === undefined)) return false;
+      if (to === 'exited') own.stoppedAt = Date.now();
+      else {
+        delete own.stoppedAt;
+        own.restartedAt = Date.now();
+      }
+      state.save();
+      if (service === 'db') await (to === 'exited' ? closeDatabase(composeId) : openDatabase(stack));
+      return true;
     },
     async remove(composeId) {
       poolers.delete(composeId);
@@ -225,7 +242,8 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
     byHost(name) {
       for (const stack of rows.stacks.filter(isUp)) {
         const domain = stack.domains.find((row) => row.enabled && row.host.toLowerCase() === name.toLowerCase());
-        if (domain !== undefined) return { stack, domain };
+        // Without its container a route is gone: its labels are not there any more.
+        if (domain !== undefined && stack.containers?.[domain.serviceName ?? '']?.stoppedAt === undefined) return { stack, domain };
       }
       return undefined;
     },
