@@ -1,6 +1,6 @@
 /**
  * CAPSTAN_HOME and its key (engine.md S1, D5). Invariants:
- * 1. The folder is 0700 and on a local file system.
+ * 1. The folder is 0700 and on a local file system; a folder with things of others in it is neither taken nor changed.
  * 2. The key file is written aside, synced and linked: of many first starts exactly one key stays.
  * 3. A database that holds secrets never gets a new key.
  */
@@ -13,6 +13,7 @@ import {
   linkSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -54,7 +55,7 @@ const refused = new Map([
   [0x65735546, 'FUSE'],
 ]);
 
-/** Makes the folders. Throws HOME_UNUSABLE, HOME_ON_NETWORK. */
+/** Makes the folders. Throws HOME_FOREIGN, HOME_UNUSABLE, HOME_ON_NETWORK. */
 export function prepareHome(folder: string): Home {
   const home: Home = {
     folder,
@@ -71,11 +72,13 @@ export function prepareHome(folder: string): Home {
     migrationLock: join(folder, 'migration.lock'),
   };
   try {
+    refuseForeign(folder);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     chmodSync(folder, 0o700);
     mkdirSync(home.workers, { recursive: true });
     mkdirSync(home.artifacts, { recursive: true });
   } catch (cause) {
+    if (cause instanceof AppError) throw cause;
     throw new AppError('HOME_UNUSABLE', {
       message: `The folder ${folder} cannot be made or changed.`,
       fix: 'Set CAPSTAN_HOME to a folder that this user owns.',
@@ -89,6 +92,21 @@ export function prepareHome(folder: string): Home {
       fix: 'Set CAPSTAN_HOME to a folder on a local disk.',
     });
   return home;
+}
+
+/** By any of these a home is known; the owner's `config.json` may be there before us, and so may the sandbox's folder. */
+const ours = new Set(['capstan.db', 'key.json', 'config.json', 'workers', 'artifacts', 'backups', 'sandbox', 'approver.json']);
+/** What a new volume or a file manager puts into an empty folder. */
+const nobodys = new Set(['lost+found', '.DS_Store', 'desktop.ini', '.gitkeep']);
+
+function refuseForeign(folder: string): void {
+  if (!existsSync(folder)) return;
+  const names = readdirSync(folder).filter((name) => !nobodys.has(name));
+  if (names.length === 0 || names.some((name) => ours.has(name))) return;
+  throw new AppError('HOME_FOREIGN', {
+    message: `The folder ${folder} holds ${names.length} things and none of them is Capstan's, so it was left as it is.`,
+    fix: `Set CAPSTAN_HOME to an empty folder or to one that is not there yet, such as ${join(folder, 'capstan')}.`,
+  });
 }
 
 const keySchema = z.strictObject({ id: z.string().min(1), key: z.string().regex(/^[0-9a-f]{64}$/) });

@@ -1,4 +1,15 @@
-import { chmodSync, copyFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -26,6 +37,24 @@ test('a first start makes a private home with one key', async () => {
   expect(statSync(place.home).mode & 0o777).toBe(0o700);
   expect(statSync(join(place.home, 'key.json')).mode & 0o777).toBe(0o600);
   expect(readdirSync(place.home).filter((name) => name.startsWith('key'))).toEqual(['key.json']);
+});
+
+test('a folder with things of others is neither taken nor changed; an empty, a new and an own one are', async () => {
+  const at = (...names: string[]) => join(place.home, ...names);
+  const openIn = async (folder: string) => openRelayDesk(folder, 'http://127.0.0.1:1').then((desk) => desk.close());
+  mkdirSync(at('people', 'ann'), { recursive: true });
+  chmodSync(at('people'), 0o755);
+  expect(await codeOf(openIn(at('people')))).toBe('HOME_FOREIGN');
+  expect(statSync(at('people')).mode & 0o777).toBe(0o755);
+  expect(readdirSync(at('people'))).toEqual(['ann']);
+  mkdirSync(at('volume', 'lost+found'), { recursive: true });
+  mkdirSync(at('configured'));
+  writeFileSync(at('configured', 'config.json'), '{}');
+  for (const folder of [at('people', 'ann'), at('people', 'new', 'deep'), at('volume'), at('configured')]) {
+    await openIn(folder);
+    await openIn(folder);
+    expect(statSync(folder).mode & 0o777).toBe(0o700);
+  }
 });
 
 test('a missing key is named and never replaced (S1)', async () => {
