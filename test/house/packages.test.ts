@@ -5,6 +5,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { manifestOf, slot } from '../../scripts/manifest.mjs';
+import { faultsOf, placeholder } from '../../scripts/publishable.mjs';
+import { serverJsonOf } from '../../scripts/server-json.mjs';
 import { toolsOf } from '../../src/mcp/toolset.ts';
 import { packageFile } from '../../src/package-root.ts';
 import { capstan } from '../helpers/cli.ts';
@@ -85,6 +87,31 @@ test('server.json is of the registry format, and says what package.json says', a
   for (const { name } of npm?.environmentVariables ?? [])
     if (name.startsWith('CAPSTAN_'))
       expect((await capstan(place.home, ['status'], { [name]: name === 'CAPSTAN_HOME' ? place.home : 'info' })).exit).toBe(0);
+});
+
+test('name and version are set in package.json alone and carried into server.json', () => {
+  expect(read('server.json')).toBe(serverJsonOf(read('server.json'), pkg));
+  const other = serverFile.parse(
+    JSON.parse(serverJsonOf(read('server.json'), { name: 'x', version: '9.8.7', mcpName: 'io.github.ann/x' })),
+  );
+  expect(other).toMatchObject({ name: 'io.github.ann/x', version: '9.8.7', packages: [{ identifier: 'x', version: '9.8.7' }] });
+});
+
+test('nothing is published while the owner is the placeholder, or another one than the repository has', () => {
+  const of = (mcpName: string, repositoryOwner?: string, version = pkg.version) =>
+    faultsOf({ pkg: { ...pkg, mcpName }, server: { name: mcpName, version }, ...(repositoryOwner ? { repositoryOwner } : {}) });
+  expect(of(`io.github.${placeholder}/capstan-mcp`).join()).toContain('npm pkg set mcpName');
+  expect(of('io.github.ann/capstan-mcp')).toEqual([]);
+  expect(of('io.github.Ann/capstan-mcp', 'ann')).toEqual([]);
+  expect(of('io.github.ann/capstan-mcp', 'bob')).toHaveLength(1);
+  for (const name of ['capstan-mcp', 'io.github./x', 'io.github.ann/', 'io.github.ann/x/y', 'io.github.-ann/x'])
+    expect(of(name)).not.toEqual([]);
+  expect(of('io.github.ann/capstan-mcp', 'ann', '0.0.9')).toHaveLength(1);
+  const { status, stderr } = spawnSync(process.execPath, [packageFile('scripts', 'publishable.mjs')], { encoding: 'utf8' });
+  const isPlaceholder = pkg.mcpName.includes(placeholder);
+  expect([status, stderr !== '']).toEqual(isPlaceholder ? [1, true] : [0, false]);
+  expect(read('.github', 'workflows', 'release.yml')).toMatch(/publishable\.mjs[\s\S]*npm publish/);
+  expect(JSON.parse(read('package.json')).scripts.prepublishOnly).toContain('publishable.mjs');
 });
 
 test('npx finds a program of the same name as the package, and what it needs is in the package', () => {

@@ -1,0 +1,1 @@
+export function serverJsonOf(text: string, pkg: { name: string; version: string; mcpName: string }): string;
