@@ -77,6 +77,11 @@ function parseJson(path: string): unknown {
   }
 }
 
+/** The AWS SDK advertises newer versions of Node on standard error once a process, which an MCP client shows to people as a fault. */
+export function quietVendors(): void {
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
+}
+
 /** The value of a variable named by an `env:NAME` reference (S2). */
 export function readVariable(name: string): string | undefined {
   return process.env[name];

@@ -21,7 +21,8 @@ export function useWorkflowFolders(folders: readonly string[]): void {
 export async function surroundings(
   quiet: boolean,
 ): Promise<{ config: Config; log: Logger; scrubber: typeof scrubber; workflowFolders: readonly string[] }> {
-  const [{ readConfig }, { createLog }] = await Promise.all([import('../config.ts'), import('../log.ts')]);
+  const [{ quietVendors, readConfig }, { createLog }] = await Promise.all([import('../config.ts'), import('../log.ts')]);
+  quietVendors();
   const config = readConfig();
   const level = quiet && config.logLevel === 'info' ? 'warn' : config.logLevel;
   return { config, log: createLog({ level, scrubber }), scrubber, workflowFolders };
