@@ -4,6 +4,7 @@
  */
 import { contracts } from '../machines/effects/registry.ts';
 import { workflows } from '../machines/registry.ts';
+import { type AuditedApprover, auditedApprover } from './audited-approver.ts';
 import { type BackupReading, createBackupReading } from './backup-reading.ts';
 import { type BackupSchedules, createBackupSchedules } from './backup-schedules.ts';
 import { systemClock } from './clock.ts';
@@ -15,7 +16,7 @@ import { createDiagrams } from './diagrams.ts';
 import type { Found } from './discovery.ts';
 import { createLimiters, type Limiter } from './effects/dokploy/rate-limit.ts';
 import type { DokployConnection } from './effects/handler.ts';
-import { audited } from './engine/audited.ts';
+import { audited, keepRefusals } from './engine/audited.ts';
 import type { EffectRow, StagedSecret } from './engine/ports.ts';
 import { AppError } from './errors.ts';
 import { connectionOf, openHouse, type Patience } from './house.ts';
@@ -48,8 +49,9 @@ export type DokployCheck = { version: string; warnings: Warning[] };
 export type App = McpApp &
   BackupReading & { schedules: BackupSchedules } & Pick<
     Desk,
-    'backups' | 'home' | 'engine' | 'worker' | 'registry' | 'vault' | 'tokens' | 'runAccess' | 'approver'
+    'backups' | 'home' | 'engine' | 'worker' | 'registry' | 'vault' | 'tokens' | 'runAccess' | 'rates'
   > & {
+    approver: AuditedApprover;
     /** Status, audit, pruning, runs of other definitions. */
     operations: Operations;
     /** As given, for a worker that is left behind. */
@@ -86,7 +88,8 @@ export async function openApp({ config, log, scrubber, patience, workflowFolders
     approvalTokens: config.approvalTokens ?? false,
   });
   const { home, registry, vault, store } = desk;
-  const engine = audited({ engine: desk.engine, store, clock: systemClock, log });
+  const audit = { store, clock: systemClock, log };
+  const engine = audited({ ...audit, engine: desk.engine });
   const operations = createOperations({ desk, clock: systemClock, log });
   const worker = workingOpenly(desk, operations, log);
   const readers = readersOf(desk, scrubber);
@@ -102,7 +105,8 @@ export async function openApp({ config, log, scrubber, patience, workflowFolders
     vault,
     tokens: desk.tokens,
     runAccess: desk.runAccess,
-    approver: desk.approver,
+    approver: auditedApprover(desk.approver, keepRefusals(audit)),
+    rates: desk.rates,
     operations,
     workflowFolders,
     backups: desk.backups,

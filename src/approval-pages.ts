@@ -7,7 +7,7 @@ import type { Scrubber } from './scrub.ts';
 import { createPages, type Pages } from './web/pages.ts';
 
 type Deps = {
-  app: Pick<App, 'engine' | 'approver' | 'vault' | 'registry'>;
+  app: Pick<App, 'engine' | 'vault' | 'registry'> & { approver: Pick<App['approver'], 'unlock'> };
   scrubber: Scrubber;
   log: Pick<Logger, 'error'>;
   principal: string;
@@ -16,7 +16,7 @@ type Deps = {
 export function pagesOf({ app, scrubber, log, principal }: Deps): Pages {
   return createPages({
     engine: app.engine,
-    unlock: app.approver.unlock,
+    unlock: (passphrase, run) => app.approver.unlock(passphrase, { principal, door: 'page', run }),
     async keepSecrets({ runId, fields }, values) {
       const staged = Object.entries(fields).map(([field, id]) => app.vault.stageSecret(`run:${runId}`, field, values[field] ?? '', id));
       await app.registry.keepSecrets(staged);

@@ -29,7 +29,8 @@ export async function approveHere(
   if (await typesExactly(`To approve, type the run's name: ${view.name}`, view.name)) {
     const by = { principal: principal(), door: 'cli' };
     if (sealedFor === undefined) return engine.approve(asked.id, { ...by, level: 'terminal' });
-    const seal = await approver.unlock(await askSecret(`Passphrase of the approver key (the target ${sealedFor} asks for a seal)`));
+    const passphrase = await askSecret(`Passphrase of the approver key (the target ${sealedFor} asks for a seal)`);
+    const seal = await approver.unlock(passphrase, { ...by, run: asked.runId });
     return engine.approve(asked.id, { ...by, level: 'sealed', seal });
   }
   throw new AppError('APPROVAL_NOT_GIVEN', {

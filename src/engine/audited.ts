@@ -4,10 +4,12 @@ import type { Engine } from './engine.ts';
 import type { Clock, Log, Store } from './ports.ts';
 import type { Caller } from './runs.ts';
 
-type Deps = { engine: Engine; store: Pick<Store, 'audit' | 'findRun'>; clock: Pick<Clock, 'now'>; log: Pick<Log, 'warn'> };
+type Deps = { store: Pick<Store, 'audit' | 'findRun'>; clock: Pick<Clock, 'now'>; log: Pick<Log, 'warn'> };
 
-/** The outcome of a refused call is its code; `APPROVAL_REQUIRED` tells that somebody was asked. */
-export function audited({ engine, store, clock, log }: Deps): Engine {
+/** Does it, and leaves an audit row with the code where it throws; `APPROVAL_REQUIRED` tells that somebody was asked. */
+export type Kept = <T>(caller: Caller, action: string, run: string | undefined, act: () => Promise<T>, level?: string | null) => Promise<T>;
+
+export function keepRefusals({ store, clock, log }: Deps): Kept {
   const write = async (caller: Caller, level: string | null, action: string, run: string | undefined, error: unknown): Promise<void> => {
     try {
       const ids = run === undefined ? [] : await store.findRun(run);
@@ -18,13 +20,7 @@ export function audited({ engine, store, clock, log }: Deps): Engine {
       log.warn({ action, error: toRecord(unwritten) }, 'a refusal could not be audited'); // the refusal itself is what the caller must see
     }
   };
-  const kept = async <T>(
-    caller: Caller,
-    action: string,
-    run: string | undefined,
-    act: () => Promise<T>,
-    level: string | null = null,
-  ): Promise<T> => {
+  return async (caller, action, run, act, level = null) => {
     try {
       return await act();
     } catch (error) {
@@ -32,6 +28,10 @@ export function audited({ engine, store, clock, log }: Deps): Engine {
       throw error;
     }
   };
+}
+
+export function audited({ engine, ...deps }: Deps & { engine: Engine }): Engine {
+  const kept = keepRefusals(deps);
   return {
     ...engine,
     start: (request, caller) => kept(caller, `start ${named(request.workflow)}`, undefined, () => engine.start(request, caller)),

@@ -1,7 +1,8 @@
 /**
  * Which runs have changed, told as addresses of resources (design §5): for `resources/subscribe` and `subscriptions/listen`. Invariants:
  * 1. Nothing is watched before somebody asked, and nothing after they have gone.
- * 2. A change of another process does not say whose run it is: the newest runs are compared then, at most four times a second.
+ * 2. Nobody hears of a run that he does not see: what a listener asks for is judged when he begins, as a subscription is.
+ * 3. A change of another process does not say whose run it is: the newest runs are compared then, at most four times a second.
  */
 import {
   InMemoryServerEventBus,
@@ -118,6 +119,30 @@ export function listensIn(message: unknown): boolean {
   return listenRequest.safeParse(message).success;
 }
 
+/** The same request without the addresses of runs that this house does not show; a client is told which of its wishes were taken. */
+export async function onlyVisible(message: unknown, app: () => Promise<McpApp>): Promise<unknown> {
+  const listens = listenRequest.safeParse(message);
+  if (!listens.success) return message;
+  const { params } = listens.data;
+  const house = await app();
+  const visible: string[] = [];
+  for (const uri of params.notifications.resourceSubscriptions) {
+    const run = runAddress.exec(uri)?.[1];
+    if (run === undefined || (await shows(house, run))) visible.push(uri);
+  }
+  return { ...listens.data, params: { ...params, notifications: { ...params.notifications, resourceSubscriptions: visible } } };
+}
+
+async function shows(app: McpApp, run: string): Promise<boolean> {
+  try {
+    await app.engine.inspect(decodeURIComponent(run));
+    return true;
+  } catch {
+    return false; // not there, not theirs, or not a name at all: the same to whoever asks
+  }
+}
+
+const runAddress = /^capstan:\/\/runs\/([^/]+)/;
 const listenRequest = z.looseObject({
   method: z.literal('subscriptions/listen'),
   params: z.looseObject({ notifications: z.looseObject({ resourceSubscriptions: z.array(z.string()).min(1) }) }),

@@ -8,6 +8,7 @@ import type { McpServer } from '@modelcontextprotocol/server';
 import { StdioServerTransport, serveStdio } from '@modelcontextprotocol/server/stdio';
 import { type Connection, localConnection } from './connection.ts';
 import { followRuns, listensIn, type RunNews } from './run-news.ts';
+import { scoped } from './scoped.ts';
 import { createServer, type ServerDeps } from './server.ts';
 
 export type Serving = {
@@ -38,7 +39,7 @@ export function serveOverStdio(deps: ServerDeps, connection: Connection = localC
   onReceived(transport, (message) => {
     if (!listensIn(message)) return;
     const tell = (uri: string) => void server?.server.sendResourceUpdated({ uri }).catch(() => undefined); // the client has gone
-    news ??= deps.app().then((app) => followRuns(app, tell));
+    news ??= deps.app().then((app) => followRuns(scoped(app, connection), tell)); // what is not theirs is not looked at
     news.catch((error: unknown) => deps.guard.logError('listen', error));
   });
   const handle = serveStdio(made, { transport, onerror: (error) => deps.guard.logError('stdio', error) });

@@ -120,7 +120,7 @@ async function callTool(
   const { name } = tool.definition;
   const { deps, connection } = served;
   try {
-    deps.rates?.take(connection.caller.principal, tool.definition);
+    await deps.rates?.take(connection.caller.principal, tool.definition);
     const parsed = parseArguments(tool.definition, args);
     refuseSecrets(name, args, deps.guard.scrub);
     requireAllowed(connection, tool.definition, parsed);

@@ -13,7 +13,7 @@ import type { Home } from './home.ts';
 import { namedByRuns, namedByTargets, namedInside, type ReferenceDeps } from './references.ts';
 import { snapshotRole } from './registry.ts';
 import type { Connection, Db } from './sqlite/database.ts';
-import { artifacts, audit, meta, runs, secrets, targets } from './sqlite/schema.ts';
+import { artifacts, audit, meta, rates, runs, secrets, targets } from './sqlite/schema.ts';
 
 export const defaultDays = 90;
 const dayMs = 24 * 60 * 60_000;
@@ -63,6 +63,9 @@ export async function pruneDaily(deps: PruneDeps): Promise<PruneReport | undefin
     const last = Number(db.select().from(meta).where(eq(meta.key, 'pruned_at')).get()?.value ?? 0);
     // A mark from the future was written under another clock and does not hold anybody up.
     if (last <= at && at - last < dayMs) return false;
+    db.delete(rates)
+      .where(lt(rates.at, at - dayMs)) // full again long since
+      .run();
     db.insert(meta)
       .values({ key: 'pruned_at', value: String(at) })
       .onConflictDoUpdate({ target: meta.key, set: { value: String(at) } })

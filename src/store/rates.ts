@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm';
-import { type Bucket, type Rate, takeToken } from '../token-bucket.ts';
+import { type Bucket, leaseTokens, type Rate, takeToken } from '../token-bucket.ts';
 import type { Connection, Db } from './sqlite/database.ts';
 import { rates } from './sqlite/schema.ts';
 
@@ -20,6 +20,13 @@ export function createRates({ write }: Connection, now: () => number) {
         const turn = takeToken(read(db, name, rate), rate, now());
         keep(db, name, turn.bucket);
         return turn.waitMs;
+      }),
+    /** Up to so many tokens that this process may spend; none, and the time until there is one, when the others have them. */
+    lease: (name: string, rate: Rate, wanted: number): Promise<{ granted: number; waitMs: number }> =>
+      write((db) => {
+        const { bucket, granted, waitMs } = leaseTokens(read(db, name, rate), rate, now(), wanted);
+        if (granted > 0) keep(db, name, bucket);
+        return { granted, waitMs };
       }),
     giveBack: (name: string, rate: Rate): Promise<void> =>
       write((db) => {

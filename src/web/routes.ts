@@ -19,7 +19,7 @@ import { type ApprovalFacts, approvalPage, endPage, secretsPage } from './views.
 
 export type RouteDeps = {
   engine: Pick<Engine, 'inspect' | 'pendingApprovals' | 'approve' | 'decline' | 'sealedTarget'>;
-  unlock: (passphrase: string) => Promise<Seal>;
+  unlock: (passphrase: string, runId: string) => Promise<Seal>;
   /** Keeps what was typed under the ids that were promised. */
   keepSecrets: (subject: SecretSubject, values: Record<string, string>) => Promise<void>;
   /** Known secrets hidden and hidden characters spelled out in everything that is shown. */
@@ -135,7 +135,7 @@ async function decide(
   if (field('name').trim() !== name) return wrong(deps, c, link, `That is not the name of the run: type ${name}. Nothing was approved.`);
   try {
     if (shown.sealedFor === undefined) await engine.approve(subject.id, { ...by, level: 'page' });
-    else await engine.approve(subject.id, { ...by, level: 'sealed', seal: await deps.unlock(field('passphrase')) });
+    else await engine.approve(subject.id, { ...by, level: 'sealed', seal: await deps.unlock(field('passphrase'), subject.runId) });
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     if (error.code === 'PASSPHRASE_WRONG') return wrong(deps, c, link, `${error.message} Nothing was approved.`);

@@ -74,7 +74,10 @@ atOne(`a production target is approved with the passphrase only${suffix}`, async
   expect(await stage.app.engine.inspect(runId)).toMatchObject({ state: 'creatingProject' });
   const told = jsonOf(await capstan(stage.home, ['audit', '--run', runId, '--json']));
   expect(told['audit'] ?? told['rows']).toEqual(
-    expect.arrayContaining([expect.objectContaining({ action: 'approve advance approve', level: 'sealed' })]),
+    expect.arrayContaining([
+      expect.objectContaining({ action: 'approve advance approve', level: 'sealed', outcome: 'accepted' }),
+      expect.objectContaining({ action: 'unlock the approver key', level: 'sealed', outcome: 'PASSPHRASE_WRONG', door: 'cli' }),
+    ]),
   );
 });
 

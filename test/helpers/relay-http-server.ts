@@ -39,7 +39,7 @@ const serving = await serveOverHttp(
     version: '0.0.0',
     approvalTokens,
     tools: [brokenTool()],
-    rates: createRateGuard(perMinute === undefined ? {} : { perMinute }),
+    rates: createRateGuard({ ...(perMinute === undefined ? {} : { perMinute }), shared: async () => desk.rates }),
     authentication: createAuthentication({
       find: desk.tokens.find,
       anyToken: desk.tokens.any,

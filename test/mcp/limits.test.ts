@@ -100,7 +100,8 @@ test('the flags of the real server hold on stdio and HTTP', async () => {
     clients.push(client);
     expect(await client.refused('start_workflow', { workflow: 'setup-supabase' })).toMatchObject({ code: 'READ_ONLY' });
     expect(await client.refused('diagnose_target', { target: 'other' })).toMatchObject({ code: 'TARGET_OUT_OF_REACH' });
-    for (let n = 0; n < 2; n++) await client.raw('list_runs', {});
+    // Both processes serve the same person, and the limit is his.
+    if (clients.length === 1) for (let n = 0; n < 2; n++) await client.raw('list_runs', {});
     expect(await client.refused('list_runs', {})).toMatchObject({ code: 'RATE_LIMITED' });
   }
   for (const wrong of [['--targets'], ['--rate', '0'], ['--read-only=true']])

@@ -1,9 +1,14 @@
 /** The approval page from outside: real HTTP to a real listener, judged by the world and the ledger. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { pagesOf } from '../../src/approval-pages.ts';
+import { auditedApprover } from '../../src/audited-approver.ts';
+import { systemClock } from '../../src/clock.ts';
 import type { Desk } from '../../src/desk.ts';
+import { keepRefusals } from '../../src/engine/audited.ts';
 import { createLog } from '../../src/log.ts';
 import { createScrubber } from '../../src/scrub.ts';
+import { openDatabase } from '../../src/store/sqlite/database.ts';
+import { audit } from '../../src/store/sqlite/schema.ts';
 import type { Pages } from '../../src/web/pages.ts';
 import { openRelayDesk, temporaryHome } from '../helpers/desk.ts';
 import { startWorld } from '../helpers/fake-world.ts';
@@ -21,7 +26,9 @@ beforeEach(async () => {
   desk = await openRelayDesk(place.home, world.url);
   desk.worker.start();
   const scrubber = createScrubber();
-  pages = pagesOf({ app: desk, scrubber, log: createLog({ level: 'silent', scrubber }), principal: 'local:me' });
+  const log = createLog({ level: 'silent', scrubber });
+  const approver = auditedApprover(desk.approver, keepRefusals({ store: desk.store, clock: systemClock, log }));
+  pages = pagesOf({ app: { ...desk, approver }, scrubber, log, principal: 'local:me' });
 });
 afterEach(async () => {
   pages.close();
@@ -170,6 +177,13 @@ test('a production target asks for the passphrase: wrong ones are refused, the r
     grantedBy: 'local:me',
   });
   expect(sealed()).toBe(1);
+  const connection = openDatabase(desk.home.database);
+  const rows = await connection.read((db) => db.select().from(audit).all());
+  connection.close();
+  const tried = { principal: 'local:me', door: 'page', level: 'sealed', action: 'unlock the approver key', outcome: 'PASSPHRASE_WRONG' };
+  expect(rows.filter(({ outcome }) => outcome !== 'accepted')).toMatchObject([tried, tried]);
+  expect(rows.find(({ outcome }) => outcome === 'PASSPHRASE_WRONG')?.runId).toBe((await desk.engine.inspect('prod')).runId);
+  expect(JSON.stringify(rows)).not.toContain('quiet horses');
 });
 
 test('a secret typed on the page is kept under the promised reference and shown nowhere', async () => {

@@ -21,7 +21,7 @@ const init = command(
       const passphrase = await askSecret('New passphrase: at least 12 characters, known to the person who approves and to nobody else');
       if ((await askSecret('The same once more')) !== passphrase)
         throw new AppError('PASSPHRASE_DIFFERS', { message: 'The two passphrases differ; no key was made.', fix: 'Run it again.' });
-      const made = await approver.init(passphrase, present);
+      const made = await approver.init(passphrase, present, cliCaller());
       await operations.note(`approver init ${made.keyId}`, cliCaller());
       const text = `The approver key ${made.keyId} is made. Approvals for targets tagged ${approver.sealedTags.join(', ')} now ask for its passphrase.\nStanding rules of an earlier key are void.`;
       return { exit: exitCodes.ok, json: made, text };

@@ -43,7 +43,7 @@ const add = command(
       );
       if (!(await typesExactly(`To allow it, type the workflow's name: ${workflow}`, workflow)))
         throw new AppError('NOT_CONFIRMED', { message: 'Something else was typed, so no rule was made.', fix: 'Run it again.' });
-      const seal = await approver.unlock(await askSecret('Passphrase of the approver key'));
+      const seal = await approver.unlock(await askSecret('Passphrase of the approver key'), cliCaller());
       await approver.addRule({ ...unsigned, signature: seal.sign(ruleText(unsigned)) });
       await operations.note(`rules add ${unsigned.id} ${workflow} ${tags.join(',')}`, cliCaller());
       const json = { ...unsigned, expiresAt: new Date(unsigned.expiresAt).toISOString() };

@@ -73,7 +73,8 @@ export const serve = defineCommand({
       });
       return opened;
     };
-    const deps = { guard: guard(), version: ownVersion(), toolsets, rates: createRateGuard(perMinute), approvalTokens: await tokensOn() };
+    const rates = createRateGuard({ ...perMinute, shared: async () => (await app()).rates });
+    const deps = { guard: guard(), version: ownVersion(), toolsets, rates, approvalTokens: await tokensOn() };
     const stopped = stopSignal();
     await (plan
       ? untilStopped(await startHttp(plan, app, deps, limits), stopped)

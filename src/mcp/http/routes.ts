@@ -15,7 +15,8 @@ import {
 } from '@modelcontextprotocol/server';
 import { Hono } from 'hono';
 import type { Connection } from '../connection.ts';
-import { newsBus } from '../run-news.ts';
+import { newsBus, onlyVisible } from '../run-news.ts';
+import { scoped } from '../scoped.ts';
 import { createServer, type ServerDeps } from '../server.ts';
 import type { Authentication } from './authentication.ts';
 import { createCallCount } from './call-count.ts';
@@ -111,7 +112,8 @@ export function createRoutes(deps: RouteDeps): Routes {
     const { body } = read;
     const bare = new Request(request.url, { method: request.method, headers: request.headers, signal: request.signal });
     if (await isLegacyRequest(bare, body)) return legacy.handle(bare, body, connection);
-    return modern.fetch(bare, { authInfo: toAuthInfo(connection), ...(body === undefined ? {} : { parsedBody: body }) });
+    const heard = await onlyVisible(body, async () => scoped(await deps.app(), connection));
+    return modern.fetch(bare, { authInfo: toAuthInfo(connection), ...(heard === undefined ? {} : { parsedBody: heard }) });
   };
 
   return {
