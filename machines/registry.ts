@@ -1,5 +1,7 @@
 import { backup } from './backup.ts';
 import { cleanupBackups } from './cleanup-backups.ts';
+import { enableReadOnly } from './enable-read-only.ts';
+import { grantAccess } from './grant-access.ts';
 import { manageDomain } from './manage-domain.ts';
 import { rebuild } from './rebuild.ts';
 import { removeInstance } from './remove-instance.ts';
@@ -26,6 +28,8 @@ export const workflows = {
   backup,
   restore,
   'run-sql': runSql,
+  'grant-access': grantAccess,
+  'enable-read-only': enableReadOnly,
   rebuild,
   'rotate-secrets': rotateSecrets,
   'resize-pool': resizePool,

@@ -174,24 +174,17 @@ export async function checkAccess(
   question: AccessQuestion,
   signal?: AbortSignal,
 ): Promise<AccessAnswer> {
-  const { accessMatrix, grantsFor, usualRoles } = await import('./effects/postgres/access-matrix.ts');
+  const [{ accessMatrix, usualRoles }, { grantStatements, missingRights }] = await Promise.all([
+    import('./effects/postgres/access-matrix.ts'),
+    import('./effects/postgres/missing-rights.ts'),
+  ]);
   const { target, schema, role, want } = question;
   const session = await reach.open(target, 'read', { timeoutMs: 15_000, ...(signal ? { signal } : {}) });
   try {
     const rows = await accessMatrix(session, { roles: role === undefined ? usualRoles : [role], schema });
     if (want === undefined) return { rows };
-    const [row] = rows;
-    if (row === undefined)
-      throw new AppError('ACCESS_UNKNOWN', {
-        message: 'There is no such role or no such schema.',
-        fix: 'Look at the whole matrix first, without role and schema.',
-      });
-    const enough =
-      row.usage &&
-      (want === 'read'
-        ? row.select === row.tables
-        : [row.select, row.insert, row.update, row.delete].every((count) => count === row.tables));
-    return { rows, grants: enough ? [] : grantsFor(row, want) };
+    const wish = { role: role ?? '', schema: schema ?? '', want };
+    return { rows, grants: grantStatements(wish, await missingRights(session, wish)) };
   } finally {
     await session.close();
   }

@@ -162,7 +162,7 @@ function warningsOf(role: string, superuser: boolean, duplicates: readonly strin
   else if (role !== 'supabase_read_only_user')
     warnings.push({
       code: 'ROLE_CAN_WRITE',
-      say: `It ran as ${role} in a READ ONLY transaction. A role that itself only reads is safer: the owner gives supabase_read_only_user a password and hands it over as the secret readOnlyPassword (capstan targets add).`,
+      say: `It ran as ${role} in a READ ONLY transaction. A role that itself only reads is safer: the workflow enable-read-only gives supabase_read_only_user a login, after a person approved it.`,
     });
   if (duplicates.length > 0)
     warnings.push({ code: 'DUPLICATE_COLUMNS', say: 'Several columns have one name and only the last is shown: give them names with AS.' });

@@ -1,3 +1,4 @@
+import { grantRights, noteReadLogin, planGrants, planReadLogin, proveReadLogin, setReadLogin } from './access.ts';
 import { discardBackup, planBackup, prepareKey, publishBackup, verifyBackup, writePart } from './backup.ts';
 import {
   changeDatabase,
@@ -118,6 +119,12 @@ export const contracts = {
   'restore.finish@1': finishRestore,
   'sql.planStatement@1': planStatement,
   'sql.runStatement@1': runStatement,
+  'postgres.planGrants@1': planGrants,
+  'postgres.grantRights@1': grantRights,
+  'postgres.planReadLogin@1': planReadLogin,
+  'postgres.setReadLogin@1': setReadLogin,
+  'target.noteReadLogin@1': noteReadLogin,
+  'postgres.proveReadLogin@1': proveReadLogin,
   'removal.planChange@1': planRemoval,
   'dokploy.removeService@1': removeService,
   'dokploy.removeEmptyProject@1': removeEmptyProject,

@@ -10,6 +10,8 @@ import type { HealthDeps } from './dokploy/deploy-effects.ts';
 import { createDokployHandlers } from './dokploy/effects.ts';
 import type { EffectContext, Handler } from './handler.ts';
 import { createSqlHandlers } from './postgres/effects.ts';
+import { createGrantHandlers } from './postgres/grant-effects.ts';
+import { createReadLoginHandlers } from './postgres/read-login-effects.ts';
 import { createSeedHandlers } from './postgres/seed-effects.ts';
 import { createSmtpHandlers } from './smtp/effects.ts';
 import { createSupabaseHandlers } from './supabase/effects.ts';
@@ -58,6 +60,8 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     ...createChangeHandlers(deps),
     ...createBackupHandlers({ ...deps, backups: deps.backups ?? noBackups }),
     ...createSqlHandlers(deps),
+    ...createGrantHandlers(deps),
+    ...createReadLoginHandlers(deps),
   } satisfies Checked;
   // Checked above; here the types are forgotten that differ by handler and that nobody outside may rely on.
   return handlers as unknown as Handlers;

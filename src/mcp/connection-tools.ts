@@ -30,8 +30,9 @@ export const checkAccess = defineTool(connections.checkAccess, async ({ target, 
       grants === undefined || grants.length === 0
         ? { who: 'nobody', say: grants === undefined ? 'These are the rights as the catalog has them.' : 'No right is missing.' }
         : {
-            who: 'human',
-            say: 'Tell the person which grants are missing and why; each goes by execute_sql with write: true, which the person approves.',
+            who: 'you',
+            say: 'grant-access gives exactly these, after a person approved them; tell the person why they are needed.',
+            call: { tool: 'start_workflow', arguments: { workflow: 'grant-access', input: { target, role, schema, want } } },
           },
   };
 });

@@ -195,7 +195,10 @@ describe.each(majors)('Postgres %i', (major) => {
     });
     await admin.query('create schema if not exists app; create table if not exists app.t (id int); revoke all on schema app from public');
     expect((await raw('check_access', { target: 'lab', role: 'anon', schema: 'app', want: 'read' })).structuredContent).toMatchObject({
-      grants: ['grant usage on schema "app" to "anon"', 'grant select on all tables in schema "app" to "anon"'],
+      grants: ['grant usage on schema "app" to "anon"', 'grant select on table "app"."t" to "anon"'],
+      next: {
+        call: { tool: 'start_workflow', arguments: { workflow: 'grant-access', input: { role: 'anon', schema: 'app', want: 'read' } } },
+      },
     });
     expect(await refused('check_access', { target: 'lab', role: 'anon', schema: 'auth', want: 'read' })).toMatchObject({
       code: 'GRANT_REFUSED',

@@ -83,6 +83,14 @@ export const scenarios: Record<string, Scenario> = {
     until: 'done',
     leaves: 'same',
   },
+  'grant-access': {
+    instance: 'gen-c',
+    input: { role: 'supabase_storage_admin', schema: 'auth', want: 'read' },
+    answers: approved,
+    until: 'done',
+    back: andBack,
+  },
+  'enable-read-only': { instance: 'gen-c', answers: approved, until: 'done', back: andBack },
   'remove-instance': {
     instance: 'gen-b-split-second',
     answers: { review: ['confirmRemoval', removing], secondReview: ['confirmWithoutBackup', removing] },

@@ -59,7 +59,7 @@ const rolesOf = command(
           ? []
           : grants.length === 0
             ? ['No right is missing.']
-            : ['Missing; each goes by execute_sql with write, approved:', ...grants];
+            : ['Missing; `capstan run grant-access` gives exactly these, approved:', ...grants];
       const text = [table(rows, ['schema', 'role', 'usage', 'create', 'tables', 'select', 'insert', 'update', 'delete']), ...missing].join(
         '\n',
       );

@@ -70,22 +70,13 @@ const services = new Set([
 ]);
 const apiRoles = new Set(['anon', 'authenticated', 'authenticator']);
 
-/** The statements that would give a role the right to read or change everything in a schema. Throws GRANT_REFUSED for a service's schema and an API role. */
-export function grantsFor({ schema, role }: Pick<AccessRow, 'schema' | 'role'>, want: 'read' | 'write'): string[] {
-  if (services.has(schema) && apiRoles.has(role))
-    throw new AppError('GRANT_REFUSED', {
-      message: `The schema ${schema} belongs to a service, so ${role} gets no rights there: it is the role of everybody who calls the API.`,
-      fix: 'Write a function or a view in a schema of your own that shows exactly what is needed.',
-    });
-  const [where, who] = [quoted(schema), quoted(role)];
-  const rights = want === 'read' ? 'select' : 'select, insert, update, delete';
-  return [
-    `grant usage on schema ${where} to ${who}`,
-    `grant ${rights} on all tables in schema ${where} to ${who}`,
-    ...(want === 'write' ? [`grant usage, select on all sequences in schema ${where} to ${who}`] : []),
-  ];
+/** Throws GRANT_REFUSED for a service's schema and an API role. */
+export function requireGrantable({ schema, role }: { schema: string; role: string }): void {
+  if (!services.has(schema) || !apiRoles.has(role)) return;
+  throw new AppError('GRANT_REFUSED', {
+    message: `The schema ${schema} belongs to a service, so ${role} gets no rights there: it is the role of everybody who calls the API.`,
+    fix: 'Write a function or a view in a schema of your own that shows exactly what is needed.',
+  });
 }
 
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
+export const isApiRole = (role: string): boolean => apiRoles.has(role);

@@ -79,7 +79,7 @@ export function sqlFailed(
 function fixOf(code: string | undefined, hint: string | undefined, known: readonly string[]): string {
   if (code === '25006') return 'This session only reads; a change needs write and a person who approves it.';
   if (code === '42501')
-    return 'The role lacks that right; `capstan connection roles TARGET` shows who may do what, and a grant needs a person who approves it.';
+    return 'The role lacks that right; check_access (`capstan connection roles TARGET`) shows who may do what, and the workflow grant-access gives what is missing.';
   if (code === '42P01' || code === '42703' || code === '42883') return 'Look up the names: inspect_schema lists what there is.';
   return hint === undefined ? 'Mend the statement and send it again.' : `The server hints: ${quoteVendorText(hint, known)}.`;
 }

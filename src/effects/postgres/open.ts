@@ -40,6 +40,8 @@ export type OpenOptions = {
   rung?: Rung;
   /** Another database of the same server, such as `_supabase`. A pooler leads to one database, so it is no way there. */
   database?: string;
+  /** Only a superuser's session, for constant SQL of purpose `admin`: ways that lead to another role are passed over. */
+  superuser?: true;
 };
 
 export const defaultTimeoutMs = 30_000;
@@ -54,7 +56,8 @@ export async function openSession(target: SqlTarget, purpose: Purpose, options: 
   for (const way of wanted) {
     const reasons = [...leftOut, ...failures.map(({ why, error }) => `${why} was tried first: ${error.message}`), `Used: ${way.why}.`];
     try {
-      return await requireAllowed(await open(target, way, purpose, options, reasons), target, purpose);
+      const session = await requireAllowed(await open(target, way, purpose, options, reasons), target, purpose);
+      return options.superuser === true ? await requireSuperuser(session) : session;
     } catch (error) {
       if (!(error instanceof AppError) || error.code === 'ABORTED') throw error;
       failures.push({ why: way.why, error });
@@ -133,6 +136,15 @@ async function requireAllowed(session: SqlSession, { name, superuserSql }: SqlTa
   throw new AppError('SUPERUSER_REFUSED', {
     message: `The only login of ${name} on this way (${session.role}) is a superuser's, and SQL that is not our own never runs as one.`,
     fix: 'Hand over a login of another role, such as postgres, with targets add.',
+  });
+}
+
+async function requireSuperuser(session: SqlSession): Promise<SqlSession> {
+  if (session.superuser) return session;
+  await session.close();
+  throw new AppError('SUPERUSER_MISSING', {
+    message: `This way leads to ${session.role}, which is no superuser, and only one may do this.`,
+    fix: 'Hand over the password of supabase_admin (POSTGRES_PASSWORD of the stack), or register the Dokploy service, so that psql in the container can be used.',
   });
 }
 

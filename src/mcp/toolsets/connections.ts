@@ -26,7 +26,7 @@ export const connect = {
 export const checkAccess = {
   name: 'check_access',
   description:
-    'Show which role may do what in which schema. With role, schema and want: the exact grants that are missing, to send by execute_sql.',
+    'Show which role may do what in which schema. With role, schema and want: the exact grants that are missing, which grant-access gives.',
   input: z.strictObject({
     target,
     schema: z.string().optional(),
