@@ -79,6 +79,12 @@ export const abilities = {
   'restore.finish@1': undoes,
   'sql.planStatement@1': runs,
   'sql.runStatement@1': once,
+  'postgres.planGrants@1': runs,
+  'postgres.grantRights@1': undoes,
+  'postgres.planReadLogin@1': runs,
+  'postgres.setReadLogin@1': undoes,
+  'target.noteReadLogin@1': undoes,
+  'postgres.proveReadLogin@1': runs,
 } satisfies Record<ContractName, readonly Part[]>;
 
 type Any = Record<string, ((...args: never[]) => Promise<unknown>) | undefined>;

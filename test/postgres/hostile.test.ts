@@ -257,7 +257,7 @@ describe.each(majors)('Postgres %i', (major) => {
   });
 });
 
-describe('the sandbox, which publishes no port', () => {
+describe('the sandbox, which publishes no port of the database', () => {
   let box: Awaited<ReturnType<typeof openSandbox>>;
   let lab: Lab;
   const clients: pg.Client[] = [];
@@ -285,7 +285,19 @@ describe('the sandbox, which publishes no port', () => {
     lab = await prepare(await admin(), victim, pgData, 'postgres', {
       name: 'lab',
       reach: { ca: box.sandbox.ca, resolve: box.sandbox.resolve },
-      addresses: [],
+      // The sandbox's stand-in for Supavisor: it asks for `role.tenant`, as that does, and hands the session on byte by byte.
+      addresses: [
+        {
+          host: '127.0.0.1',
+          port: box.sandbox.poolerPort,
+          database: 'postgres',
+          user: `postgres.${stack.env['POOLER_TENANT_ID']}`,
+          role: 'postgres',
+          password,
+          ssl: 'disable',
+          mode: 'session',
+        },
+      ],
       meta: {
         baseUrl: `https://${stack.host}`,
         serviceKey: stack.env['SERVICE_ROLE_KEY'] ?? '',
@@ -299,5 +311,5 @@ describe('the sandbox, which publishes no port', () => {
     await Promise.all(clients.map((each) => each.end().catch(() => undefined)));
     await box.close();
   });
-  corpusOn('the sandbox', () => lab, ['meta', 'exec']);
+  corpusOn('the sandbox', () => lab, ['session-pooler', 'meta', 'exec']);
 });

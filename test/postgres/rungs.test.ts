@@ -1,4 +1,7 @@
-/** Every rung against the same questions: the sandbox publishes no port, so /pg/query and exec are real there; the direct one is a server of its own. */
+/**
+ * Every rung against the same questions: the sandbox publishes no port of the database, so /pg/query and exec are real there; its pooler is a stand-in
+ * that asks for `role.tenant` as Supavisor does; the direct one is a server of its own.
+ */
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createDokployClient } from '../../src/effects/dokploy/client.ts';
@@ -30,6 +33,16 @@ beforeAll(async () => {
     reach: { ca: box.sandbox.ca, resolve: box.sandbox.resolve },
     addresses: [
       { host: '127.0.0.1', port: server.port, database: 'postgres', user: 'postgres', password: server.password, ssl: 'disable' },
+      {
+        host: '127.0.0.1',
+        port: box.sandbox.poolerPort,
+        database: 'postgres',
+        user: `postgres.${stack.env['POOLER_TENANT_ID']}`,
+        role: 'postgres',
+        password,
+        ssl: 'disable',
+        mode: 'session',
+      },
     ],
     meta: {
       baseUrl: `https://${stack.host}`,
@@ -47,7 +60,7 @@ afterAll(async () => {
 
 const open = (rung: Rung, purpose: Purpose = 'model-read') => openSession(target, purpose, { rung });
 
-describe.each(['direct', 'meta', 'exec'] as const)('the rung %s', (rung) => {
+describe.each(['direct', 'session-pooler', 'meta', 'exec'] as const)('the rung %s', (rung) => {
   test('is no superuser for the SQL of others, and says why it was chosen', async () => {
     const session = await open(rung);
     expect(session).toMatchObject({ rung, superuser: false, role: rung === 'exec' ? 'supabase_read_only_user' : 'postgres' });
