@@ -71,7 +71,7 @@ export const backupMachine = setup({
     bytes: context.published?.bytes ?? null,
     manifestSha256: context.published?.manifestSha256 ?? null,
     parts: context.written.map(({ part, tables, rows, tookMs }) => ({ part, tables, rows, tookMs })),
-    missing: context.plan?.missing ?? [],
+    missing: [...(context.plan?.missing ?? []), ...context.written.flatMap(({ missing }) => missing)],
     verified: context.verified,
     pointInTime: context.plan?.pointInTime ?? null,
     error: context.error,

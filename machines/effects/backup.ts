@@ -37,6 +37,8 @@ export const writtenFile = z.object({
   sha256: z.string(),
 });
 
+export const missingPart = z.object({ part: z.string(), why: z.string() });
+
 export const writtenPart = z.object({
   part: z.string(),
   kind: partKinds,
@@ -44,11 +46,11 @@ export const writtenPart = z.object({
   files: z.array(writtenFile),
   tables: z.number().int().nullable(),
   rows: z.number().int().nullable(),
+  /** What of the part could not be read. */
+  missing: z.array(missingPart),
   firstByteMs: z.number().int(),
   tookMs: z.number().int(),
 });
-
-export const missingPart = z.object({ part: z.string(), why: z.string() });
 
 export const backupPlan = z.object({
   id: z.string(),
@@ -60,6 +62,8 @@ export const backupPlan = z.object({
   server: z.object({ version: z.string(), major: z.number().int(), superuser: z.boolean() }),
   parts: z.array(plannedPart).min(1),
   missing: z.array(missingPart),
+  /** Image by service, as the compose text and the environment say; empty where there is no Dokploy to ask. */
+  services: z.record(z.string(), z.string()),
   expectBytes: z.number().int(),
   pointInTime: z.object({ archiving: z.boolean(), missing: z.array(z.string()) }),
   warnings: z.array(warning),

@@ -7,8 +7,10 @@ import { defineHandler } from '../handler.ts';
 import { chooseCodec, extensionOf } from './codec.ts';
 import { openSession } from './connection.ts';
 import { type BackupDeps, databaseOf, storeOf } from './deps.ts';
+import { readEnvironment, servicesOf } from './environment.ts';
 import { sayBytes } from './meter.ts';
 import { pgClientFor } from './programs.ts';
+import { countObjects, storageAccess, storageSilence } from './storage-objects.ts';
 
 type Server = { version: string; major: number; superuser: boolean };
 type Missing = { part: string; why: string };
@@ -54,9 +56,20 @@ export function planBackup(deps: BackupDeps) {
         }
         for (const [index, { database, bytes }] of databases.entries())
           take('database', `database ${database}`, name(`database-${index}`, 'dump'), input.kind === 'schema' ? null : bytes, database);
+        let services: Record<string, string> = {};
+        if (target.dokploy && wanted('environment')) {
+          // A Dokploy that is away must not keep the database from being backed up: it is named as missing.
+          try {
+            services = servicesOf(await readEnvironment(deps, ctx, target));
+          } catch (error) {
+            if (ctx.signal.aborted || !(error instanceof AppError) || input.kind !== 'full') throw error;
+            lack('environment', 'environment', `The Dokploy ${target.dokploy.name} did not give it: ${error.message}`);
+          }
+        }
         if (input.kind === 'full') {
-          if (target.dokploy) take('environment', 'environment', name('environment', 'json'), 100_000);
-          else
+          if (target.dokploy && missing.every(({ part }) => part !== 'environment'))
+            take('environment', 'environment', name('environment', 'json'), 100_000);
+          else if (!target.dokploy)
             lack(
               'environment',
               'environment',
@@ -66,11 +79,16 @@ export function planBackup(deps: BackupDeps) {
             take: () => take('vault-key', 'vault root key', name('vault-root-key', 'txt'), 100),
             lack: (why) => lack('vault-key', 'vault root key', why),
           });
-          lack(
-            'storage',
-            'bytes of storage objects',
-            'Their rows are in the database; the bytes lie in the storage service, which this version does not read.',
-          );
+          const objects = await countObjects(client);
+          const access = await storageAccess(ctx, target);
+          const silence = access && objects && objects.objects > 0 ? await storageSilence(access, ctx.signal) : undefined;
+          if (objects && objects.objects > 0) {
+            const why = access
+              ? silence
+              : `The database lists ${objects.objects} objects; without address and service key of the target their bytes cannot be asked for.`;
+            if (why === undefined) take('storage', 'storage objects', name('storage', 'tar'), objects.bytes);
+            else lack('storage', 'bytes of storage objects', why);
+          }
           lack('functions', 'functions folder', 'It lies in a volume of the server, which a database connection does not reach.');
         }
         if (parts.length === 0)
@@ -90,6 +108,7 @@ export function planBackup(deps: BackupDeps) {
           server,
           parts,
           missing,
+          services,
           expectBytes,
           pointInTime: await pointInTime(client),
           warnings: [

@@ -90,7 +90,7 @@ async function bodyOf(deps: BackupDeps, ctx: EffectContext, input: Input, store:
     madeAt: new Date(ctx.now()).toISOString(),
     server: input.server,
     extensions,
-    services: {},
+    services: input.services,
     codec: input.codec,
     encryption: {
       keyId: input.keyId,
@@ -100,7 +100,7 @@ async function bodyOf(deps: BackupDeps, ctx: EffectContext, input: Input, store:
     tables: sum(input.written.map(({ tables }) => tables)),
     rows: sum(input.written.map(({ rows }) => rows)),
     files,
-    missing: input.missing,
+    missing: [...input.missing, ...input.written.flatMap(({ missing }) => missing)],
     open: `gpg -d FILE.dump.${input.codec === 'zstd' ? 'zst.pgp | zstd -d' : 'gz.pgp | gzip -d'} | pg_restore --list`,
   };
 }

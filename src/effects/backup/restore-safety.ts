@@ -117,6 +117,7 @@ async function write(
     {
       ...scope,
       server,
+      services: {},
       missing: [{ part: 'other parts', why: 'A safety backup holds roles and the database that is replaced.' }],
       pointInTime: archiving,
       written,

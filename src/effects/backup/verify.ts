@@ -84,6 +84,9 @@ export async function verifyFiles(ctx: ReadingContext, { manifest, read }: Opene
       requireSame(contents, figures, file);
       tables += figures.tables.length;
       rows += figures.tables.reduce((sum, table) => sum + table.rows, 0);
+    } else if (file.kind === 'storage' && file.role === 'data') {
+      const { verifyObjects } = await import('./unpack-objects.ts');
+      await verifyObjects({ manifest, read }, file, onBytes);
     } else {
       const { clear, verdict } = await readEncrypted(read(file, onBytes));
       clear.resume();

@@ -10,7 +10,6 @@ import type { Client } from 'pg';
 import type { z } from 'zod';
 import { writePart as contract, type PlannedPart, writtenPart } from '../../../machines/effects/backup.ts';
 import { AppError } from '../../errors.ts';
-import { openDokploy } from '../dokploy/session.ts';
 import { defineHandler, type EffectContext, type Probe } from '../handler.ts';
 import { createArchiveTap } from './archive-tap.ts';
 import { startChild } from './child.ts';
@@ -18,6 +17,7 @@ import { chooseCodec, extensionOf } from './codec.ts';
 import { type DatabasePlace, endSessionsOf, libpqOf, openSession } from './connection.ts';
 import { observe, toContents } from './database-contents.ts';
 import { type BackupDeps, databaseOf, readersOf, storeOf } from './deps.ts';
+import { readEnvironment } from './environment.ts';
 import { createGather } from './gather.ts';
 import { folderOf } from './manifest.ts';
 import { createProgress } from './meter.ts';
@@ -25,6 +25,7 @@ import { writeEncrypted } from './pipeline.ts';
 import { defaultVaultKeyFile } from './plan-backup.ts';
 import { pgClientFor } from './programs.ts';
 import { readRoles, rolesScript } from './roles.ts';
+import { packObjects, storageAccess } from './storage-objects.ts';
 import type { BackupStore } from './stores/store.ts';
 
 type Input = z.infer<(typeof contract)['input']>;
@@ -118,6 +119,8 @@ export async function readNote(store: BackupStore, path: string): Promise<Output
   }
 }
 
+type Counted = Pick<Output, 'tables' | 'rows' | 'missing'>;
+const none: Counted = { tables: null, rows: null, missing: [] };
 type WriteMore = { ended: Promise<void>; expect: number | null; progress: string };
 type Add = (role: File['role'], name: string, source: Readable, more?: Partial<WriteMore>) => Promise<void>;
 
@@ -139,15 +142,8 @@ async function writerOf(deps: BackupDeps, ctx: EffectContext, input: Input, stor
     });
 }
 
-async function writeFiles(
-  deps: BackupDeps,
-  ctx: EffectContext,
-  input: Input,
-  place: DatabasePlace,
-  add: Add,
-): Promise<{ tables: number | null; rows: number | null }> {
+async function writeFiles(deps: BackupDeps, ctx: EffectContext, input: Input, place: DatabasePlace, add: Add): Promise<Counted> {
   const { part, codec } = input;
-  const none = { tables: null, rows: null };
   switch (part.kind) {
     case 'database':
       return writeDatabase(ctx, input, place, add);
@@ -158,7 +154,8 @@ async function writeFiles(
       return none;
     }
     case 'environment': {
-      await add('data', part.file, Readable.from([await readEnvironment(deps, ctx, input.target)]));
+      const document = await readEnvironment(deps, ctx, await ctx.target(input.target));
+      await add('data', part.file, Readable.from([`${JSON.stringify(document, null, 1)}\n`]));
       return none;
     }
     case 'vault-key': {
@@ -172,6 +169,7 @@ async function writeFiles(
       return none;
     }
     case 'storage':
+      return writeStorage(ctx, input, place, add);
     case 'functions':
       throw new AppError('PART_UNREACHABLE', {
         message: `The part ${part.part} cannot be read by this version.`,
@@ -182,12 +180,7 @@ async function writeFiles(
   }
 }
 
-async function writeDatabase(
-  ctx: EffectContext,
-  input: Input,
-  place: DatabasePlace,
-  add: Add,
-): Promise<{ tables: number | null; rows: number | null }> {
+async function writeDatabase(ctx: EffectContext, input: Input, place: DatabasePlace, add: Add): Promise<Counted> {
   const { part, kind, codec } = input;
   const database = part.database ?? place.database;
   const client = await openSession(place, ctx.key, database);
@@ -214,12 +207,31 @@ async function writeDatabase(
     await add('data', part.file, tap.stream, { ended: dump.ended, expect: part.expectBytes, progress: `Database ${database}` });
     const figures = tap.figures();
     await add('contents', contentsName(part, codec), Readable.from([JSON.stringify(toContents(await observe(client, database), figures))]));
-    if (!figures.known) return { tables: null, rows: null };
-    return { tables: figures.tables.length, rows: figures.tables.reduce((sum, table) => sum + table.rows, 0) };
+    if (!figures.known) return none;
+    return { ...none, tables: figures.tables.length, rows: figures.tables.reduce((sum, table) => sum + table.rows, 0) };
   } finally {
     dump?.stop(); // when the store failed, nobody reads what it writes any more
     await client.end().catch(() => undefined);
   }
+}
+
+async function writeStorage(ctx: EffectContext, { part, codec, target }: Input, place: DatabasePlace, add: Add): Promise<Counted> {
+  const access = await storageAccess(ctx, await ctx.target(target));
+  if (!access)
+    throw new AppError('PART_UNREACHABLE', {
+      message: `The target ${target} has no address or service key any more, so its storage objects cannot be read.`,
+      fix: 'Store them with the target, or leave storage out of `parts`.',
+    });
+  return inSession(place, ctx, async (client) => {
+    const { tar, ended, contents } = await packObjects(client, access, ctx.signal);
+    await add('data', part.file, tar, { ended, expect: part.expectBytes, progress: 'Storage objects' });
+    await add('contents', contentsName(part, codec), Readable.from([JSON.stringify(contents())]));
+    const { lost } = contents();
+    return {
+      ...none,
+      missing: lost.length === 0 ? [] : [{ part: `${lost.length} storage objects`, why: `The first: ${lost[0]?.why}.` }],
+    };
+  });
 }
 
 async function inSession<T>(place: DatabasePlace, ctx: EffectContext, work: (client: Client) => Promise<T>): Promise<T> {
@@ -234,17 +246,4 @@ async function inSession<T>(place: DatabasePlace, ctx: EffectContext, work: (cli
 async function superuserIn(client: Client): Promise<boolean> {
   const { rows } = await client.query<{ on: boolean }>(`select current_setting('is_superuser') = 'on' as on`);
   return rows[0]?.on === true;
-}
-
-/** Environment, compose text and file mounts as the Dokploy has them now. */
-async function readEnvironment(deps: BackupDeps, ctx: EffectContext, target: string): Promise<string> {
-  const { dokploy } = await ctx.target(target);
-  if (!dokploy)
-    throw new AppError('TARGET_NOT_ON_DOKPLOY', {
-      message: `The target ${target} does not say which service of which Dokploy it is.`,
-      fix: 'Leave the environment out of `parts`.',
-    });
-  const client = await openDokploy(deps, ctx, dokploy.name);
-  const { env, composeFile, mounts } = await client.composeOne(dokploy.composeId);
-  return `${JSON.stringify({ format: 'capstan-environment/1', env, composeFile, mounts }, null, 1)}\n`;
 }

@@ -90,7 +90,16 @@ export async function toSqlTarget(record: TargetRecord, deps: SqlTargetDeps): Pr
   };
 }
 
-async function reachOf(kept: KeptSql, connection: DokployConnection | undefined, deps: SqlTargetDeps): Promise<Reach> {
+/** How the hosts of a target are reached: as its own row says, else as its dokploy. */
+export async function keptReachOf(
+  ctx: { dokploy(name: string): Promise<DokployConnection>; secrets: { reveal(reference: string): Promise<string> } },
+  record: TargetRecord,
+): Promise<Reach> {
+  const connection = record.dokploy === undefined ? undefined : await ctx.dokploy(record.dokploy.name);
+  return reachOf(keptSqlOf(record), connection, ctx.secrets);
+}
+
+async function reachOf(kept: KeptSql, connection: DokployConnection | undefined, deps: Pick<SqlTargetDeps, 'reveal'>): Promise<Reach> {
   const headers: Record<string, string> = {};
   for (const [name, reference] of Object.entries(kept.reach.headers ?? {})) headers[name] = await deps.reveal(reference);
   const ca = kept.reach.ca ?? connection?.reach.ca;

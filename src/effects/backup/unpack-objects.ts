@@ -1,0 +1,126 @@
+/** A storage part read back, object by object: to verify it, and to put it into a storage service. */
+import { createHash } from 'node:crypto';
+import { PassThrough, type Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Headers } from 'tar-stream';
+import { AppError } from '../../errors.ts';
+import { createTransfer } from '../http/transfer.ts';
+import type { ManifestFile } from './manifest.ts';
+import { readDocument, readEncrypted } from './pipeline.ts';
+import {
+  hashing,
+  keysOf,
+  objectPath,
+  refusal,
+  type StorageAccess,
+  type StorageContents,
+  type StoredObject,
+  storageContents,
+} from './storage-objects.ts';
+import type { OpenedBackup, ReadingContext } from './verify.ts';
+
+/** What was noted of the objects beside their bytes. Throws BACKUP_DAMAGED. */
+export async function storageContentsOf({ manifest, read }: OpenedBackup, file: ManifestFile): Promise<StorageContents> {
+  const beside = manifest.files.find((each) => each.part === file.part && each.role === 'contents');
+  if (!beside) throw differs('nothing is noted of its objects');
+  return storageContents.parse(await readDocument(read(beside)));
+}
+
+/** Each object against its size and hash, none missing, none more. Throws BACKUP_DAMAGED. */
+export async function verifyObjects(opened: OpenedBackup, file: ManifestFile, onBytes: (bytes: number) => void): Promise<number> {
+  return eachObject(opened, file, onBytes, async (_object, body) => {
+    body.resume();
+  });
+}
+
+/**
+ * Puts every object of a backup into the storage service of a target and reads each back. The buckets and rows must be there: they
+ * come with the database. Content type and cache time are set again; owner and creation time stay those of the rows.
+ * Throws STORAGE_REFUSED, STORAGE_UNREACHABLE, BACKUP_DAMAGED, RESTORE_DIFFERS. Doing it twice does no harm.
+ */
+export async function restoreObjects(
+  ctx: Pick<ReadingContext, 'signal'>,
+  opened: OpenedBackup,
+  file: ManifestFile,
+  access: StorageAccess,
+  onBytes: (bytes: number) => void = () => undefined,
+): Promise<{ objects: number; lost: number }> {
+  const { lost } = await storageContentsOf(opened, file);
+  const transfer = createTransfer(access.baseUrl, access.reach, { signal: ctx.signal });
+  try {
+    const objects = await eachObject(opened, file, onBytes, async (object, body) => {
+      const headers = {
+        ...keysOf(access),
+        'content-length': String(object.bytes),
+        'content-type': object.contentType ?? 'application/octet-stream',
+        ...(object.cacheControl === null ? {} : { 'cache-control': object.cacheControl }),
+        'x-upsert': 'true',
+      };
+      const path = objectPath(object.bucket, object.name).replace('/authenticated/', '/');
+      const answer = await transfer.send('POST', path, headers, body);
+      if (answer.status !== 200) throw unwritten(object, await refusal(answer));
+      answer.body.resume();
+      const again = await transfer.get(objectPath(object.bucket, object.name), keysOf(access));
+      if (again.status !== 200) throw unwritten(object, await refusal(again));
+      const hash = createHash('sha256');
+      await pipeline(again.body, hashing(hash).resume(), { signal: ctx.signal });
+      if (hash.digest('hex') !== object.sha256) throw unwritten(object, 'it reads back as other bytes');
+    });
+    return { objects, lost: lost.length };
+  } finally {
+    transfer.close();
+  }
+}
+
+/** Calls `take` with each object as it comes; its bytes are judged as they go by, the whole file at its end. */
+async function eachObject(
+  opened: OpenedBackup,
+  file: ManifestFile,
+  onBytes: (bytes: number) => void,
+  take: (object: StoredObject, body: Readable) => Promise<void>,
+): Promise<number> {
+  const { extract } = await import('tar-stream');
+  const contents = await storageContentsOf(opened, file);
+  const left = new Map(contents.objects.map((object) => [`${object.bucket}/${object.name}`, object]));
+  const { clear, verdict } = await readEncrypted(opened.read(file, onBytes));
+  const tar = extract();
+  const fed = pipeline(clear, tar);
+  fed.catch(() => undefined); // comes out of the entries too
+  try {
+    for await (const entry of tar) {
+      const { name, size } = entry.header as Headers;
+      const object = left.get(name);
+      if (!object || size !== object.bytes) throw differs(`an object is not as noted`);
+      left.delete(name);
+      const hash = createHash('sha256');
+      const body = new PassThrough();
+      const hashed = pipeline(entry, hashing(hash), body);
+      await Promise.all([take(object, body), hashed]);
+      if (hash.digest('hex') !== object.sha256) throw differs('the bytes of an object are not those that were noted');
+    }
+    await fed;
+  } catch (error) {
+    clear.destroy();
+    tar.destroy();
+    await verdict; // a damaged file is the better reason
+    throw error;
+  }
+  await verdict;
+  if (left.size > 0) throw differs(`${left.size} objects are missing in it`);
+  return contents.objects.length;
+}
+
+function differs(what: string): AppError {
+  return new AppError('BACKUP_DAMAGED', {
+    message: `The part with the storage objects does not hold what was noted of it: ${what}.`,
+    fix: 'Use another backup; nothing was applied.',
+  });
+}
+
+function unwritten({ bucket, name }: StoredObject, why: string): AppError {
+  return new AppError('RESTORE_DIFFERS', {
+    message: `A storage object could not be brought back: ${why}.`,
+    fix: 'Look at the storage service and its limits, then retry; what is there already is written again.',
+    details: { bucket, object: name },
+  });
+}
