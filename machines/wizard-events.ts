@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { noPayload, secretReference } from './effects/meta.ts';
 import { projectName } from './effects/project-name.ts';
-import { certificateKind, dokployName } from './effects/shapes.ts';
+import { certificateKind, dokployName, isNumericHost } from './effects/shapes.ts';
 import { smtpPort } from './effects/smtp.ts';
 
 /** Payloads of the wizard's events: what a person or agent may send, refused with a sentence where it is wrong. */
@@ -14,6 +14,9 @@ const hostName = z
   .regex(/^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, {
     error: 'give a host name only, in small letters, such as supabase.example.com (no https://, no path, no underscore)',
   });
+
+/** Certificates and DNS know names only; an address in disguise would resolve without anybody's DNS. */
+const instanceHost = hostName.refine((host) => !isNumericHost(host), { error: 'give a name, not an IP address' });
 
 const webUrl = z
   .string()
@@ -61,7 +64,7 @@ export const smtpPayload = z.strictObject({
 });
 
 export const domainPayload = z.strictObject({
-  host: hostName.describe('Host name of the instance, such as supabase.example.com'),
+  host: instanceHost.describe('Host name of the instance, such as supabase.example.com'),
   siteUrl: webUrl.optional().describe('Address of your application; mail links lead there. Default: http://localhost:3000'),
   redirectUrls: z.array(redirectUrl).max(50).optional().describe('Further addresses to which a login may return; globs are allowed'),
   certificate: certificateKind

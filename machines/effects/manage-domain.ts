@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { changePlan, changeScope, planInput, planning } from './change.ts';
 import { defineEffect } from './contract.ts';
-import { certificateKind, quickRead } from './shapes.ts';
+import { certificateKind, isNumericHost, quickRead } from './shapes.ts';
 
 const hostName = z
   .string()
@@ -13,7 +13,10 @@ const hostName = z
 export const domainRequest = z.strictObject({
   action: z.enum(['add', 'change', 'remove']),
   host: hostName.describe('The host that is added, changed or removed'),
-  newHost: hostName.optional().describe('change: the host that takes its place'),
+  newHost: hostName
+    .refine((host) => !isNumericHost(host), { error: 'give a name, not an IP address' })
+    .optional()
+    .describe('change: the host that takes its place'),
   certificate: certificateKind
     .optional()
     .describe('letsencrypt, custom (a certificate that Traefik already has), or none (plain http). Default: letsencrypt, or as it is'),

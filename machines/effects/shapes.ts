@@ -47,3 +47,8 @@ export const targetName = z.string().min(1).max(120).describe('Name of a registe
 export function targetLocks(input: { target: string }): string[] {
   return [`target:${input.target}`];
 }
+
+/** True for text that systems read as an IPv4 address in one of its spellings (127.0.0.1, 127.1, 2130706433, 0x7f.1): no name ends in a number. */
+export function isNumericHost(host: string): boolean {
+  return /(^|\.)(\d+|0x[0-9a-f]*)\.?$/i.test(host);
+}

@@ -17,16 +17,18 @@ export type Connection = {
   denyDestructive?: true;
   /** Folders from which one who comes over the network may name secrets as file:PATH. */
   secretFolders?: readonly string[];
+  /** Folders from which one who comes over the network may name files, such as a seed. */
+  fileFolders?: readonly string[];
 };
 
 /** Whoever runs the client under this user: what he can do at a terminal he can do here. */
 export const localConnection: Connection = { caller: { principal: 'local', door: 'mcp-stdio' }, role: 'approver' };
 
 /** What a server narrows every one of its connections to. */
-export type Limits = Pick<Connection, 'targets' | 'denyDestructive' | 'secretFolders'> & { readOnly?: boolean };
+export type Limits = Pick<Connection, 'targets' | 'denyDestructive' | 'secretFolders' | 'fileFolders'> & { readOnly?: boolean };
 
 /** The connection within the limits of the server: the narrower of the two holds. */
-export function limited(connection: Connection, { targets, readOnly, denyDestructive, secretFolders }: Limits): Connection {
+export function limited(connection: Connection, { targets, readOnly, denyDestructive, secretFolders, fileFolders }: Limits): Connection {
   const own = connection.targets;
   const both = targets && own ? own.filter((name) => targets.includes(name)) : (targets ?? own);
   return {
@@ -35,6 +37,7 @@ export function limited(connection: Connection, { targets, readOnly, denyDestruc
     ...(both === undefined ? {} : { targets: both }),
     ...(denyDestructive ? { denyDestructive } : {}),
     ...(secretFolders ? { secretFolders } : {}),
+    ...(fileFolders ? { fileFolders } : {}),
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * References to secrets from afar (design §6): whoever runs Capstan may name what his own user can read; a token may not, or it
+ * References to secrets and names of files from afar (design §6): whoever runs Capstan may name what his own user can read; a token may not, or it
  * could have any file of this machine sent to a mail server of its choice. Only files in folders that the owner named are taken.
  */
 import { realpathSync } from 'node:fs';
@@ -21,9 +21,29 @@ export function requireReferences({ caller, secretFolders = [] }: Connection, ar
   });
 }
 
-/** Judged by where the path leads, links followed. */
+/** Throws FILE_REFUSED when an argument `file`, however deep, names what is in no folder of the owner's. */
+export function requireFiles({ caller, fileFolders = [] }: Connection, args: unknown): void {
+  if (isLocal(caller.principal) || !filesIn(args).some((path) => !leadsInto(path, fileFolders))) return;
+  throw new AppError('FILE_REFUSED', {
+    message: 'Over the network no file of this machine is named outside the folders that the owner allows.',
+    fix:
+      fileFolders.length > 0
+        ? `Use a file in: ${fileFolders.join(', ')}.`
+        : 'The owner allows a folder with serve --http --files-from DIR, or starts the run at a terminal.',
+  });
+}
+
+function filesIn(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, each]) => (key === 'file' && typeof each === 'string' ? [each] : filesIn(each)));
+}
+
 function liesIn(reference: string, folders: readonly string[]): boolean {
-  const path = reference.startsWith('file:') ? reference.slice('file:'.length) : '';
+  return leadsInto(reference.startsWith('file:') ? reference.slice('file:'.length) : '', folders);
+}
+
+/** Judged by where the path leads, links followed. */
+function leadsInto(path: string, folders: readonly string[]): boolean {
   if (!isAbsolute(path)) return false;
   try {
     const real = realpathSync(path);

@@ -26,7 +26,7 @@ import { type PagePort, withPage } from './page.ts';
 import { printable } from './printable.ts';
 import { registerPrompts } from './prompts.ts';
 import type { RateGuard } from './rates.ts';
-import { requireReferences } from './references.ts';
+import { requireFiles, requireReferences } from './references.ts';
 import { registerResources } from './resources.ts';
 import { registerSubscriptions } from './run-news.ts';
 import { advertised, inputSchemaOf } from './schemas.ts';
@@ -125,6 +125,7 @@ async function callTool(
     refuseSecrets(name, args, deps.guard.scrub);
     requireAllowed(connection, tool.definition, parsed);
     requireReferences(connection, args);
+    requireFiles(connection, args);
     if ('answer' in tool) return await answerOnWire(served, tool, args, ctx);
     const whole = await deps.app();
     if (connection.targets) requireWithinTargets(connection, tool.definition, parsed, await namesOfTargets(whole));

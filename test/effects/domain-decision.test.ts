@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { isNumericHost } from '../../machines/effects/shapes.ts';
 import { decideDomain, followingAddresses } from '../../src/effects/change/domain-decision.ts';
 import { interpolated, pendingChanges } from '../../src/effects/change/running.ts';
 import { AppError } from '../../src/errors.ts';
@@ -95,4 +96,13 @@ test('what runs is compared by image and variables, names only', () => {
   const pending = pendingChanges(dollars(compose), 'V=3\nK=fresh\n', running);
   expect(pending).toEqual({ recreated: ['kong', 'new'], why: { kong: 'KEY', new: 'has no container' } });
   expect(pendingChanges('services: [', '', running)).toBeNull();
+});
+
+test('an address in any of its spellings is no name, and names with digits are', () => {
+  const kept = ['1password.test', 'a.b4', 'x0.org', '4u.example.com', '0xyz.org', 'a1', 'v2.10x.org'];
+  const addresses = ['127.0.0.1', '127.1', '2130706433', '0x7f000001', '0x7f.1', '0177.0.0.1', '203.0.113.7', '10.0.0.1.'];
+  expect(kept.filter(isNumericHost)).toEqual([]);
+  expect(addresses.filter((host) => !isNumericHost(host))).toEqual([]);
+  for (const host of addresses)
+    expect(codeOf(() => decideDomain([], 'kong', { action: 'add', host }, null))).toBe('DOMAIN_REQUEST_UNCLEAR');
 });

@@ -42,6 +42,11 @@ export const serve = defineCommand({
       valueHint: 'DIR',
       description: 'With --http: folder from which tokens may name file:PATH; may be given more than once',
     },
+    'files-from': {
+      type: 'string',
+      valueHint: 'DIR',
+      description: 'With --http: folder from which tokens may name files, such as seeds; may be given more than once',
+    },
     url: { type: 'string', description: 'With --http: public address of /mcp behind a proxy that speaks https' },
     issuer: { type: 'string', valueHint: 'URL', description: 'With --http and --url: OAuth server whose access tokens count' },
   },
@@ -51,8 +56,11 @@ export const serve = defineCommand({
     const { toolsOf } = await import('../../mcp/toolset.ts');
     toolsOf(toolsets); // an unknown one is told before a client waits
     const secretFolders = valuesOf(rawArgs, 'secrets-from');
-    const limits = { ...limitsOf(args), ...(secretFolders.length > 0 ? { secretFolders } : {}) };
-    const plan = httpPlanOf(args, valuesOf(rawArgs, 'allow-host'), secretFolders);
+    const fileFolders = valuesOf(rawArgs, 'files-from');
+    const folders = { ...(secretFolders.length > 0 ? { secretFolders } : {}), ...(fileFolders.length > 0 ? { fileFolders } : {}) };
+    const limits = { ...limitsOf(args), ...folders };
+    const lists = { 'allow-host': valuesOf(rawArgs, 'allow-host'), 'secrets-from': secretFolders, 'files-from': fileFolders };
+    const plan = httpPlanOf(args, lists);
     const first = firstDokployOf(args);
     const { createRateGuard } = await import('../../mcp/rates.ts');
     const perMinute = args.rate === undefined ? {} : { perMinute: whole('capstan serve', 'rate', args.rate, 1_000_000) };
@@ -112,10 +120,10 @@ function limitsOf(args: {
 type HttpArgs = { http?: boolean | undefined } & Omit<HttpFlags, 'allowHosts'>;
 
 /** Undefined without --http; a flag of HTTP's without it would be silently without effect. */
-function httpPlanOf(args: HttpArgs, allowHosts: string[], secretFolders: string[]): HttpPlan | undefined {
-  if (args.http === true) return planHttp({ ...args, allowHosts });
+function httpPlanOf(args: HttpArgs, lists: Record<'allow-host' | 'secrets-from' | 'files-from', string[]>): HttpPlan | undefined {
+  if (args.http === true) return planHttp({ ...args, allowHosts: lists['allow-host'] });
   const alone = (['host', 'port', 'url', 'issuer'] as const).find((name) => args[name] !== undefined);
-  const flag = alone ?? (allowHosts.length > 0 ? 'allow-host' : secretFolders.length > 0 ? 'secrets-from' : undefined);
+  const flag = alone ?? Object.entries(lists).find(([, values]) => values.length > 0)?.[0];
   if (flag !== undefined) throw usage('capstan serve', `--${flag} needs --http.`);
   return undefined;
 }

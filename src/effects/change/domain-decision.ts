@@ -1,5 +1,7 @@
 /** What a request about a domain makes of routes and addresses. Pure. */
+
 import type { DomainRequest } from '../../../machines/effects/manage-domain.ts';
+import { isNumericHost } from '../../../machines/effects/shapes.ts';
 import { isGateway } from '../../doctor/look.ts';
 import { AppError } from '../../errors.ts';
 import type { PlannedRoute } from './document.ts';
@@ -33,6 +35,7 @@ export function decideDomain(
 
 function add(routes: readonly PlannedRoute[], gateway: string, request: DomainRequest, publicHost: string | null): DomainDecision {
   if (request.newHost !== undefined) throw unclear('newHost belongs to change.');
+  if (isNumericHost(request.host)) throw unclear('A domain is a name, not an IP address.');
   if (routes.some(({ host }) => sameHost(host, request.host))) throw exists(request.host);
   const certificateType = request.certificate ?? 'letsencrypt';
   const fresh: PlannedRoute = {
