@@ -9,7 +9,7 @@ import { type BackupReading, createBackupReading } from './backup-reading.ts';
 import { type BackupSchedules, createBackupSchedules } from './backup-schedules.ts';
 import { systemClock } from './clock.ts';
 import { type Config, quietLibraries } from './config.ts';
-import type { DraftedTarget, TargetSource } from './connections.ts';
+import type { ConnectionDeps, DraftedTarget, TargetSource } from './connections.ts';
 import { createDatabaseReads } from './database-reads.ts';
 import type { Desk } from './desk.ts';
 import { createDiagrams } from './diagrams.ts';
@@ -166,6 +166,10 @@ export function readersOf(
   const connection = async (name: string) => connectionOf(vault, await registry.dokploy(name));
   const outside = { registry, vault, connection, limiterFor, now: systemClock.now, register };
   const reach = createSqlReach(outside);
+  const deployedEnv: ConnectionDeps['deployedEnv'] = async (row, signal) => {
+    const { readDeployedEnv } = await import('./deployed-env.ts');
+    return readDeployedEnv(outside, row, signal);
+  };
   return {
     ...createRunFacts(desk),
     ...createDiagrams(desk),
@@ -217,7 +221,7 @@ export function readersOf(
     }),
     async testConnection(target, signal) {
       const { testConnection } = await import('./connections.ts');
-      return testConnection({ ...outside, reach, readAddress }, target, signal);
+      return testConnection({ registry, reach, deployedEnv }, target, signal);
     },
     async connect(target, purpose, signal) {
       const { connectOnce } = await import('./connections.ts');
@@ -229,7 +233,7 @@ export function readersOf(
     },
     async draftTarget(source) {
       const { draftTarget } = await import('./connections.ts');
-      return draftTarget({ ...outside, reach, readAddress }, source);
+      return draftTarget({ ...outside, reach, deployedEnv, readAddress }, source);
     },
     async readBySql(question, signal) {
       const { readBySql } = await import('./sql-reading.ts');

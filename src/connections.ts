@@ -5,6 +5,7 @@ import { type Purpose, type Rung, rungs } from './effects/postgres/session.ts';
 import type { StagedSecret, Vault } from './engine/ports.ts';
 import { envVariables, parseEnv } from './env-text.ts';
 import { AppError, toRecord } from './errors.ts';
+import type { Generation, GenerationDeps } from './generation.ts';
 import type { SqlReach } from './sql-reach.ts';
 import type { Registry, TargetRow } from './store/registry.ts';
 import type { TargetDraft } from './target-draft.ts';
@@ -39,6 +40,8 @@ export type ConnectionTest = {
   target: string;
   reachable: boolean;
   ways: { rung: Rung; ok: boolean; role?: string; superuser?: boolean; postgres?: number; code?: string; say: string }[];
+  /** What can be told of it now; each with the reason. */
+  generation: Generation;
   next: string;
 };
 
@@ -46,6 +49,7 @@ export type ConnectionDeps = {
   registry: Pick<Registry, 'target'>;
   vault: Pick<Vault, 'handOver' | 'stageSecret' | 'reveal'>;
   reach: SqlReach;
+  deployedEnv: GenerationDeps['deployedEnv'];
   readAddress(typed: {
     url: string;
     resolve?: readonly string[];
@@ -67,10 +71,11 @@ export async function draftTarget({ vault, readAddress }: ConnectionDeps, source
     if (handed.staged) staged.push(handed.staged);
     return handed.reference;
   };
-  const drafts = await draftsOf(source, async (reference) => {
-    const handed = await vault.handOver(reference, scope, 'connection');
+  const revealOnce = async (reference: string, name = 'connection') => {
+    const handed = await vault.handOver(reference, scope, name);
     return vault.reveal(handed.reference, handed.staged ? [handed.staged] : []);
-  });
+  };
+  const drafts = await draftsOf(source, revealOnce);
   if (drafts.length === 0 && source.url === undefined)
     throw new AppError('TARGET_SOURCE_MISSING', {
       message: 'Nothing says where the instance is.',
@@ -111,13 +116,29 @@ async function draftsOf(source: TargetSource, reveal: (reference: string) => Pro
     ...(source.connection === undefined ? [] : [draft.draftFromConnection(parseConnection(await reveal(source.connection)))]),
     ...(source.envText === undefined ? [] : [draft.draftFromEnv(envVariables(parseEnv(source.envText)))]),
     ...(source.configToml === undefined ? [] : [draft.draftFromConfigToml(source.configToml)]),
-    ...(source.project === undefined ? [] : [draft.draftFromProject(source.project)]),
+    ...(source.project === undefined ? [] : [draft.draftFromProject(source.project, await cloudProject(source, reveal))]),
   ];
 }
 
+/** Asked only with an access token; its reach is the target's own. */
+async function cloudProject({ project, secrets, ca, resolve }: TargetSource, reveal: (reference: string) => Promise<string>) {
+  const token = secrets.find(([name]) => name === 'accessToken')?.[1];
+  if (token === undefined || project === undefined || !/^[a-z0-9]{20}$/.test(project)) return undefined;
+  const { readCloudProject } = await import('./effects/supabase/management.ts');
+  return readCloudProject(project, await reveal(token), { ...(ca === undefined ? {} : { ca }), resolve: [...resolve] });
+}
+
 /** Tries each rung by itself, for constant SQL that reads. Throws TARGET_UNKNOWN and the vault's errors. */
-export async function testConnection({ registry, reach }: ConnectionDeps, target: string, signal?: AbortSignal): Promise<ConnectionTest> {
-  const ways = await reach.ways(await registry.target(target), [], signal);
+export async function testConnection(
+  { registry, reach, deployedEnv }: Pick<ConnectionDeps, 'registry' | 'reach' | 'deployedEnv'>,
+  target: string,
+  signal?: AbortSignal,
+): Promise<ConnectionTest> {
+  const row = await registry.target(target);
+  const ways = await reach.ways(row, [], signal);
+  const { detectGeneration } = await import('./generation.ts');
+  const generation = detectGeneration({ reach, deployedEnv }, row, signal);
+  generation.catch(() => undefined); // awaited below, where its failure is thrown
   const { openSession } = await import('./effects/postgres/open.ts');
   const tried = await Promise.all(
     rungs.map(async (rung): Promise<ConnectionTest['ways'][number]> => {
@@ -138,6 +159,7 @@ export async function testConnection({ registry, reach }: ConnectionDeps, target
     target,
     reachable: first !== undefined,
     ways: tried,
+    generation: await generation,
     next:
       first === undefined
         ? 'No way leads SQL there: mend the first one named, or hand over another address with targets add.'

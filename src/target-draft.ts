@@ -4,9 +4,10 @@
  */
 import { parse } from 'smol-toml';
 import { z } from 'zod';
-import { generationOf } from './doctor/generations.ts';
+import { shapeOf } from './doctor/generations.ts';
 import { type Connection, connectionFromVariables } from './effects/postgres/connection-string.ts';
 import type { KeptAddress } from './effects/postgres/sql-target.ts';
+import type { CloudPooler, CloudProject } from './effects/supabase/management.ts';
 import { AppError } from './errors.ts';
 
 export type DraftAddress = Omit<KeptAddress, 'password'> & { password: string | null };
@@ -97,22 +98,6 @@ function poolerAt(url: string, tenant: string | null, port: string): DraftAddres
   };
 }
 
-/** The marks by which instances of different years differ (facts: Supabase §1.1). */
-function shapeOf(env: ReadonlyMap<string, string>): Record<string, unknown> {
-  const { id, name, because } = generationOf(env);
-  const has = (variable: string) => (env.get(variable) ?? '') !== '';
-  return {
-    id,
-    name,
-    because,
-    gateway: has('API_GW_HTTP_PORT') ? 'envoy' : has('KONG_HTTP_PORT') ? 'kong' : 'unknown',
-    apiUrlHasSuffix: /\/auth\/v1\/?$/.test(env.get('API_EXTERNAL_URL') ?? ''),
-    analytics: has('LOGFLARE_PRIVATE_ACCESS_TOKEN') || has('LOGFLARE_API_KEY'),
-    metaRole: env.get('PG_META_DB_USER') ?? 'unknown',
-    newKeys: has('SUPABASE_SECRET_KEY') || has('JWT_JWKS'),
-  };
-}
-
 const localConfig = z.looseObject({
   project_id: z.string().optional(),
   api: z.looseObject({ port: z.number().int().default(54_321) }).default({ port: 54_321 }),
@@ -167,8 +152,11 @@ function invalidToml(): AppError {
   });
 }
 
-/** A project of the cloud; its password comes as the secret postgresPassword. Throws PROJECT_REF_INVALID. */
-export function draftFromProject(ref: string): TargetDraft {
+/**
+ * A project of the cloud; its password comes as the secret postgresPassword. What its API said of it, where somebody asked, brings the poolers.
+ * Throws PROJECT_REF_INVALID.
+ */
+export function draftFromProject(ref: string, known?: CloudProject): TargetDraft {
   if (!/^[a-z0-9]{20}$/.test(ref))
     throw new AppError('PROJECT_REF_INVALID', {
       message: 'A project of the cloud is named by 20 small letters and digits.',
@@ -190,10 +178,52 @@ export function draftFromProject(ref: string): TargetDraft {
     kind: 'cloud',
     url: `https://${ref}.supabase.co`,
     secrets: {},
-    addresses: [direct],
-    facts: { project: ref },
+    addresses: [
+      { ...direct, host: known?.databaseHost ?? direct.host },
+      ...(known?.poolers ?? []).flatMap((pooler) => throughPooler(pooler, ref)),
+    ],
+    facts: { project: ref, ...(known === undefined ? {} : { region: known.region, generation: cloudGeneration(known) }) },
     warnings: [
-      { code: 'IPV6_ONLY', say: 'The direct host has an IPv6 address only; for IPv4 add the session pooler’s string with --connection.' },
+      ...(known === undefined
+        ? [
+            {
+              code: 'IPV6_ONLY',
+              say: 'The direct host has an IPv6 address only; for IPv4 hand over --secret accessToken=env:X, so that the pooler is asked for, or its string with --connection.',
+            },
+          ]
+        : []),
+      ...(known === undefined || known.status === 'ACTIVE_HEALTHY'
+        ? []
+        : [
+            {
+              code: 'CLOUD_PROJECT_NOT_ACTIVE',
+              say: `The project is ${known.status.toLowerCase().replaceAll('_', ' ')}: its database may not answer.`,
+            },
+          ]),
     ],
   };
+}
+
+/** The shared pooler (Supavisor) speaks session mode at 5432 of the host that it names; a pooler of the project's own (PgBouncer) does not. */
+function throughPooler({ host, port, database, user, mode }: CloudPooler, ref: string): DraftAddress[] {
+  const role = user.endsWith(`.${ref}`) ? user.slice(0, -ref.length - 1) : user;
+  const given: DraftAddress = {
+    host,
+    port,
+    database,
+    user,
+    ssl: 'require',
+    mode,
+    role,
+    tenant: role === user ? null : ref,
+    password: null,
+    dockerInternal: false,
+  };
+  const shared = host.endsWith('.pooler.supabase.com') && mode === 'transaction';
+  return shared ? [given, { ...given, port: 5432, mode: 'session' }] : [given];
+}
+
+function cloudGeneration({ databaseVersion }: CloudProject): Record<string, unknown> {
+  const major = Number(/^(\d+)/.exec(databaseVersion.replace(/^\D+/, ''))?.[1]);
+  return { id: 'cloud', name: 'a project of the cloud', gateway: 'cloud', ...(Number.isNaN(major) ? {} : { postgresMajor: major }) };
 }

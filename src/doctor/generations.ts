@@ -65,3 +65,27 @@ function keysOf(env: ReadonlyMap<string, string>) {
 
 const issuerOf = (key: ReturnType<typeof keysOf>[number]) => textClaim(key, 'iss');
 const expiryOf = (key: ReturnType<typeof keysOf>[number]) => key.claims['exp'];
+
+export type Shape = {
+  id: GenerationId;
+  name: string;
+  because: string;
+  gateway: 'kong' | 'envoy' | 'unknown';
+  apiUrlHasSuffix: boolean;
+  analytics: boolean;
+  metaRole: string;
+  newKeys: boolean;
+};
+
+/** The marks by which instances of different years differ (facts: Supabase §1.1), as an environment shows them. */
+export function shapeOf(env: ReadonlyMap<string, string>): Shape {
+  const has = (variable: string) => (env.get(variable) ?? '') !== '';
+  return {
+    ...generationOf(env),
+    gateway: has('API_GW_HTTP_PORT') ? 'envoy' : has('KONG_HTTP_PORT') ? 'kong' : 'unknown',
+    apiUrlHasSuffix: /\/auth\/v1\/?$/.test(env.get('API_EXTERNAL_URL') ?? ''),
+    analytics: has('LOGFLARE_PRIVATE_ACCESS_TOKEN') || has('LOGFLARE_API_KEY'),
+    metaRole: env.get('PG_META_DB_USER') ?? 'unknown',
+    newKeys: has('SUPABASE_SECRET_KEY') || has('JWT_JWKS'),
+  };
+}

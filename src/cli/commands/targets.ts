@@ -101,7 +101,8 @@ const test = command(
         ({ rung, ok, role, superuser, say }) =>
           `${ok ? 'yes' : 'no '}  ${rung}${role === undefined ? '' : ` as ${role}${superuser ? ' (superuser)' : ''}`}: ${say}`,
       );
-      const text = [...lines, answer.next].join('\n');
+      const kinds = Object.entries(answer.generation).map(([what, { value, because }]) => `${what}: ${String(value)} (${because})`);
+      const text = [...lines, answer.next, '', ...kinds].join('\n');
       return { exit: answer.reachable ? exitCodes.ok : exitCodes.failed, json: answer, text };
     }),
 );

@@ -12,8 +12,9 @@ import type { Reach } from '../handler.ts';
 import { refuseMetadata } from '../http/addresses.ts';
 import { overrideOf, trustedRoots } from '../http/reach.ts';
 import type { SqlAddress } from './address.ts';
-import { toConnectError, toQueryError } from './failure.ts';
+import { portTaken, toConnectError, toQueryError } from './failure.ts';
 import type { QueryOptions, Rung, SqlResult, SqlSession, SqlValue } from './session.ts';
+import { speaksPostgres } from './speaks-postgres.ts';
 import { wireTypes } from './wire-types.ts';
 
 export type DirectOptions = {
@@ -62,10 +63,20 @@ async function login(address: SqlAddress, options: DirectOptions, where: string,
     } catch (error) {
       await client.end().catch(() => undefined);
       const plainNext = index < attempts.length - 1 && error instanceof Error && /does not support SSL/.test(error.message);
-      if (!plainNext) throw toConnectError(error, where, known);
+      if (!plainNext) throw await whyNoLogin(error, address, options, known);
     }
   }
   throw new TypeError('every way of logging in answers or throws');
+}
+
+/** What broke off without a word of Postgres may be no Postgres. */
+async function whyNoLogin(error: unknown, address: SqlAddress, { reach }: DirectOptions, known: readonly string[]): Promise<AppError> {
+  const where = whereOf(address);
+  const told = toConnectError(error, where, known);
+  if (told.code !== 'SQL_UNREACHABLE' || error instanceof pg.DatabaseError || address.host.startsWith('/')) return told;
+  const override = overrideOf(reach, address.host, address.port);
+  const speaks = await speaksPostgres(override?.address ?? address.host, override?.port ?? address.port);
+  return speaks === false ? portTaken(where) : told;
 }
 
 function configOf(address: SqlAddress, { reach, applicationName }: DirectOptions, encrypted: boolean): pg.ClientConfig {

@@ -119,6 +119,11 @@ function readOutput<Row>(output: string, mark: string, where: string, timeoutMs:
     const fields = Object.keys(rows.data[0] ?? {}).map((name) => ({ name, typeId: null }));
     return { rows: rows.data as Row[], fields, rowCount: rows.data.length }; // read as Row unchecked: session.ts says so
   }
+  if (/psql: (?:command )?not found|"psql": executable file not found/.test(output))
+    throw new AppError('PSQL_MISSING', {
+      message: 'The database container has no psql, so SQL cannot be run inside it.',
+      fix: 'The images of Supabase have it: check which image the service db runs, or open another way (capstan targets add … --connection env:X).',
+    });
   const closed = /^psql: error: .*?(FATAL: +(?:password authentication failed|no pg_hba\.conf entry|fe_sendauth)[^\n]*)/ms.exec(output);
   if (closed !== null) throw toConnectError(Object.assign(new Error(closed[1]), { code: '28P01' }), where, []);
   const refused = /^(?:psql:[^\n]*?)?(?:ERROR|FATAL):\s+([0-9A-Z]{5}):\s+(.*)$/m.exec(output);

@@ -104,6 +104,13 @@ type ConnectFailure = { when: (code: string, said: string) => boolean; code: str
 
 const connectFailures: readonly ConnectFailure[] = [
   {
+    when: (code) => code === '57P03',
+    code: 'DATABASE_STARTING',
+    say: 'The database at {where} does not take logins yet',
+    fix: 'A first start fills the data folder and may take minutes; its logs (read_logs, service db) say how far it is. Then try again.',
+    retry: 'later',
+  },
+  {
     when: (_code, said) => /tenant or user not found|tenant_not_found|ENOTFOUND.*tenant/i.test(said),
     code: 'POOLER_TENANT_UNKNOWN',
     say: 'The pooler at {where} does not know this tenant or user',
@@ -121,7 +128,7 @@ const connectFailures: readonly ConnectFailure[] = [
     when: (code, said) => code === '53300' || /max clients reached|MaxClientsInSessionMode/i.test(said),
     code: 'POOL_EXHAUSTED',
     say: '{where} has no free connection left',
-    fix: 'monitor_connections shows who holds them; wait, or resize the pool.',
+    fix: 'monitor_connections shows who holds them; wait, or let the workflow resize-pool give the pooler more.',
     retry: 'later',
   },
   {
@@ -153,6 +160,14 @@ const connectFailures: readonly ConnectFailure[] = [
     retry: 'later',
   },
 ];
+
+/** What answers there is no Postgres. */
+export function portTaken(where: string): AppError {
+  return new AppError('PORT_TAKEN', {
+    message: `Something that is no Postgres answers at ${where}.`,
+    fix: 'Another program has that port: Postgres is at 5432 (direct or session), 6543 (transaction) or 54322 (local stack); `ss -ltnp` shows what listens.',
+  });
+}
 
 function codeOf(error: unknown): string {
   const code: unknown = typeof error === 'object' && error !== null ? Reflect.get(error, 'code') : undefined;
