@@ -19,6 +19,8 @@ export type ChildOptions = {
   signal?: AbortSignal;
   /** Readable by the program as /dev/fd/3 and by nobody else. */
   secretFile?: string;
+  /** Readable by the program as /dev/fd/4; asks for a secret file too. */
+  rootsFile?: string;
   /** Words that must not come back in its messages. */
   secrets?: readonly string[];
 };
@@ -35,16 +37,16 @@ export type Child = {
 
 const tailBytes = 4_000;
 
-export function startChild({ file, args, env = {}, signal, secretFile, secrets = [] }: ChildOptions): Child {
-  const handle = secretFile === undefined ? undefined : namelessFile(secretFile);
+export function startChild({ file, args, env = {}, signal, secretFile, rootsFile, secrets = [] }: ChildOptions): Child {
+  const handles = [secretFile, rootsFile].filter((text) => text !== undefined).map(namelessFile);
   let child: ChildProcessByStdio<Writable, Readable, Readable>;
   try {
     child = spawn(file, [...args], {
       env: { LC_ALL: 'C', PATH: '/usr/bin:/bin', ...env },
-      stdio: ['pipe', 'pipe', 'pipe', ...(handle === undefined ? [] : [handle])],
+      stdio: ['pipe', 'pipe', 'pipe', ...handles],
     }) as ChildProcessByStdio<Writable, Readable, Readable>; // the first three are pipes
   } finally {
-    if (handle !== undefined) closeSync(handle);
+    for (const handle of handles) closeSync(handle);
   }
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

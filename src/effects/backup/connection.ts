@@ -1,8 +1,14 @@
 /** A direct Postgres connection of a target: for our own session by pg, and for pg_dump and pg_restore by libpq. */
+import { rootCertificates } from 'node:tls';
 import type { Client } from 'pg';
 import { AppError } from '../../errors.ts';
+import type { Reach } from '../handler.ts';
+import { refuseMetadata } from '../http/addresses.ts';
+import { overrideOf, trustedRoots } from '../http/reach.ts';
 import type { SslMode } from '../postgres/address.ts';
 import { parseConnection } from '../postgres/connection-string.ts';
+import { serverTls } from '../postgres/server-tls.ts';
+import { describeTlsFault, tlsFaultOf } from '../tls/tls-errors.ts';
 
 export type DatabasePlace = {
   host: string;
@@ -12,6 +18,8 @@ export type DatabasePlace = {
   database: string;
   /** As libpq names it; default `prefer`. */
   sslmode: SslMode;
+  /** An authority of the owner's, and where its host is really found; TLS names stay the original ones. */
+  reach?: Reach;
 };
 
 /** Reads the target's connection string. Throws CONNECTION_STRING_INVALID and DATABASE_URL_INVALID, which never hold a part of the text. */
@@ -31,12 +39,22 @@ export function parseDatabaseUrl(text: string): DatabasePlace {
 const plainText =
   '-c TimeZone=UTC -c bytea_output=hex -c DateStyle=ISO,YMD -c IntervalStyle=postgres -c extra_float_digits=3 -c statement_timeout=0 -c idle_in_transaction_session_timeout=0';
 
-/** What a libpq program needs; the password is in `secretFile` alone. */
+/** What a libpq program needs; the password is in `secretFile` alone, and `rootsFile` is what it checks certificates with. */
 export function libpqOf(place: DatabasePlace, applicationName: string, database = place.database) {
   const quote = (value: string) => `'${value.replace(/[\\']/g, '\\$&')}'`;
   const inPassFile = (value: string) => value.replace(/[\\:]/g, '\\$&');
+  const override = overrideOf(place.reach ?? {}, place.host, place.port);
+  // libpq 15 knows no system roots by itself: whoever wants a check gets them with the owner's authority.
+  const checks = place.sslmode.startsWith('verify') || (place.sslmode === 'require' && place.reach?.ca !== undefined);
+  const roots = checks ? (trustedRoots(place.reach ?? {}) ?? rootCertificates).join('\n') : undefined;
   return {
-    dbname: `host=${quote(place.host)} port=${place.port} user=${quote(place.user)} dbname=${quote(database)} sslmode=${place.sslmode} connect_timeout=15`,
+    dbname: [
+      `host=${quote(place.host)} port=${override?.port ?? place.port} user=${quote(place.user)} dbname=${quote(database)}`,
+      `sslmode=${place.sslmode} connect_timeout=15`,
+      ...(override ? [`hostaddr=${quote(override.address)}`] : []),
+      ...(roots === undefined ? [] : ['sslrootcert=/dev/fd/4']),
+    ].join(' '),
+    ...(roots === undefined ? {} : { rootsFile: roots }),
     env: { PGPASSFILE: '/dev/fd/3', PGAPPNAME: applicationName.slice(0, 63), PGOPTIONS: plainText },
     secretFile: `*:*:*:*:${inPassFile(place.password)}\n`,
     secrets: [place.password],
@@ -47,17 +65,19 @@ export function libpqOf(place: DatabasePlace, applicationName: string, database 
 export async function openSession(place: DatabasePlace, applicationName: string, database = place.database): Promise<Client> {
   const { default: pg } = await import('pg');
   const ways = place.sslmode === 'disable' ? [false] : place.sslmode === 'prefer' || place.sslmode === 'allow' ? [true, false] : [true];
+  const override = overrideOf(place.reach ?? {}, place.host, place.port);
+  if (!place.host.startsWith('/')) refuseMetadata(override?.address ?? place.host);
   for (const tls of ways) {
     const client = new pg.Client({
-      host: place.host,
-      port: place.port,
+      host: override?.address ?? place.host,
+      port: override?.port ?? place.port,
       user: place.user,
       password: place.password,
       database,
       application_name: applicationName.slice(0, 63),
       connectionTimeoutMillis: 15_000,
       options: plainText,
-      ...(tls ? { ssl: { rejectUnauthorized: place.sslmode.startsWith('verify') } } : {}),
+      ...(tls ? { ssl: serverTls({ host: place.host, ssl: place.sslmode }, place.reach ?? {}) } : {}),
     });
     client.on('error', () => undefined); // a connection that breaks is told by the query that needs it
     try {
@@ -74,6 +94,11 @@ export async function openSession(place: DatabasePlace, applicationName: string,
 
 function connectFailure(cause: unknown, place: DatabasePlace, database: string): AppError {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  const fault = tlsFaultOf(code);
+  if (fault) {
+    const { code: which, say, fix } = describeTlsFault(fault, place.host);
+    return new AppError(which, { message: say, fix, cause });
+  }
   const where = `${place.host}:${place.port}/${database}`;
   if (/^(28|3D|42)/.test(code))
     return new AppError('DATABASE_REFUSED', {

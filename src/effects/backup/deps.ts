@@ -4,7 +4,7 @@ import { AppError } from '../../errors.ts';
 import type { DokployDeps } from '../dokploy/session.ts';
 import type { EffectContext } from '../handler.ts';
 import type { QueryPort } from '../postgres/read-catalog.ts';
-import { keptSqlOf } from '../postgres/sql-target.ts';
+import { keptReachOf, keptSqlOf } from '../postgres/sql-target.ts';
 import { type BackupReads, openStore, passphraseOf } from './book.ts';
 import { type DatabasePlace, parseDatabaseUrl } from './connection.ts';
 import type { EncryptTo } from './encryption.ts';
@@ -19,13 +19,14 @@ export type BackupDeps = DokployDeps & {
 /** The direct connection of a target. Throws TARGET_UNKNOWN, DATABASE_URL_MISSING and those of reading it. */
 export async function databaseOf(ctx: EffectContext, target: string): Promise<DatabasePlace> {
   const record = await ctx.target(target);
+  const reach = await keptReachOf(ctx, record);
   const reference = record.secrets['databaseUrl'];
-  if (reference !== undefined) return parseDatabaseUrl(await ctx.secrets.reveal(reference));
+  if (reference !== undefined) return { ...parseDatabaseUrl(await ctx.secrets.reveal(reference)), reach };
   // Nothing of a dump goes over a transaction pooler, and what only containers reach is not reached from here.
   const address = keptSqlOf(record).addresses.find((each) => each.password !== null && each.mode !== 'transaction' && !each.dockerInternal);
   if (address?.password) {
     const { host, port, user, database, ssl } = address;
-    return { host, port, user, database, sslmode: ssl, password: await ctx.secrets.reveal(address.password) };
+    return { host, port, user, database, sslmode: ssl, password: await ctx.secrets.reveal(address.password), reach };
   }
   throw new AppError('DATABASE_URL_MISSING', {
     message: `The target ${target} has no direct connection to its database, which backups and restores need.`,

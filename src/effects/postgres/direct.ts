@@ -5,14 +5,14 @@
  * 3. A cancelled statement is cancelled on the server, and its connection is closed.
  */
 import { Socket } from 'node:net';
-import { checkServerIdentity } from 'node:tls';
 import pg from 'pg';
 import { AppError } from '../../errors.ts';
 import type { Reach } from '../handler.ts';
 import { refuseMetadata } from '../http/addresses.ts';
-import { overrideOf, trustedRoots } from '../http/reach.ts';
+import { overrideOf } from '../http/reach.ts';
 import type { SqlAddress } from './address.ts';
 import { portTaken, toConnectError, toQueryError } from './failure.ts';
+import { serverTls } from './server-tls.ts';
 import type { QueryOptions, Rung, SqlResult, SqlSession, SqlValue } from './session.ts';
 import { speaksPostgres } from './speaks-postgres.ts';
 import { wireTypes } from './wire-types.ts';
@@ -88,23 +88,11 @@ function configOf(address: SqlAddress, { reach, applicationName }: DirectOptions
     user,
     password,
     database,
-    ssl: encrypted ? tlsOf(address, reach) : false,
+    ssl: encrypted ? serverTls(address, reach) : false,
     types: wireTypes,
     application_name: applicationName,
     connectionTimeoutMillis: connectTimeoutMs,
     keepAlive: true,
-  };
-}
-
-/** As libpq: `require` encrypts without checking unless an authority is given, `verify-ca` checks the chain, `verify-full` the name too. */
-function tlsOf({ host, ssl }: SqlAddress, reach: Reach): Exclude<pg.ClientConfig['ssl'], boolean | undefined> {
-  const ca = trustedRoots(reach);
-  const checked = ssl === 'verify-ca' || ssl === 'verify-full' || (ssl === 'require' && reach.ca !== undefined);
-  return {
-    ...(ca === undefined ? {} : { ca }),
-    rejectUnauthorized: checked,
-    servername: host,
-    checkServerIdentity: (_name, certificate) => (ssl === 'verify-full' ? checkServerIdentity(host, certificate) : undefined),
   };
 }
 

@@ -90,12 +90,12 @@ export async function toSqlTarget(record: TargetRecord, deps: SqlTargetDeps): Pr
   };
 }
 
-/** How the hosts of a target are reached: as its own row says, else as its dokploy. */
+/** How the hosts of a target are reached: as its own row says, else as its dokploy, where that is still registered. */
 export async function keptReachOf(
   ctx: { dokploy(name: string): Promise<DokployConnection>; secrets: { reveal(reference: string): Promise<string> } },
   record: TargetRecord,
 ): Promise<Reach> {
-  const connection = record.dokploy === undefined ? undefined : await ctx.dokploy(record.dokploy.name);
+  const connection = record.dokploy === undefined ? undefined : await ctx.dokploy(record.dokploy.name).catch(() => undefined);
   return reachOf(keptSqlOf(record), connection, ctx.secrets);
 }
 
