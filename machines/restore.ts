@@ -40,6 +40,7 @@ export const restoreMachine = restoring.createMachine({
     gateway: context.gateway?.gateway ?? null,
     downMs: context.opened?.downMs ?? null,
     createdRoles: context.roles?.created ?? [],
+    repaired: context.applied?.repaired ?? [],
     proof: context.proof,
     error: context.error,
     warnings: context.warnings,

@@ -64,7 +64,12 @@ export const applyDatabase = defineEffect({
   onPartial: 'rerun',
   locks: restoreLock,
   input: restoreScope,
-  output: z.object({ database: z.string(), tookMs: z.number().int() }),
+  output: z.object({
+    database: z.string(),
+    tookMs: z.number().int(),
+    /** Objects whose owner or grants had become others than those of the backup, and were put right. */
+    repaired: z.array(z.string()),
+  }),
 });
 
 /** Counts, checksums, owners, grants, definitions and settings of the restored database against those of the backup. */

@@ -15,14 +15,17 @@ export const journalSchema = z.array(
 export type Journal = z.infer<typeof journalSchema>;
 type Entry = Journal[number];
 
+const countedOtherwise = new Set(['compose.deploy', 'docker.startContainer', 'docker.stopContainer']);
+
 /**
  * How many writes took place more than once. Writes that carry an operation key are the same when procedure and key agree;
- * the others when procedure, object and body agree. A deployment counts by its job (`job.deploy`), not by the request for it.
+ * the others when procedure, object and body agree. A deployment counts by its job (`job.deploy`), not by the request for it; a container
+ * that is stopped and started is switched, and the journal calls that applied only when it stood the other way.
  */
 export function countAppliedTwice(journal: Journal): number {
   const seen = new Set<string>();
   let twice = 0;
-  for (const entry of journal.filter((candidate) => candidate.applied && candidate.procedure !== 'compose.deploy')) {
+  for (const entry of journal.filter(({ applied, procedure }) => applied && !countedOtherwise.has(procedure))) {
     const mark = markOf(entry);
     if (seen.has(mark)) twice++;
     seen.add(mark);

@@ -6,6 +6,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { compareCatalogs } from '../../src/effects/backup/compare-catalogs.ts';
 import { portOf } from '../../src/effects/backup/deps.ts';
+import { repairAccess } from '../../src/effects/backup/restore-access.ts';
 import { proveRestore } from '../../src/effects/backup/restore-prove.ts';
 import { readCatalog } from '../../src/effects/postgres/read-catalog.ts';
 import { packageFile } from '../../src/package-root.ts';
@@ -148,6 +149,42 @@ test.skipIf(why)(
     await source.sql('drop database meddled');
   },
   120_000,
+);
+
+test.skipIf(why)(
+  'what default privileges of the target hand out beyond the backup is revoked, and owners, columns and defaults are put right',
+  async () => {
+    await source.sql('create database wide template template0');
+    await source.sql(
+      `alter default privileges for role supabase_admin grant all on tables to anon;
+       alter default privileges for role supabase_admin grant all on routines to anon, authenticated with grant option;
+       alter default privileges for role supabase_admin grant usage on sequences to public;
+       alter default privileges for role supabase_admin grant all on schemas to authenticated;
+       alter default privileges for role supabase_admin revoke execute on routines from public`,
+      'wide',
+    );
+    const dump = execFileSync('pg_dump', ['-Fc', source.url()], { maxBuffer: 1e8 });
+    execFileSync('pg_restore', ['--exit-on-error', `--dbname=${source.url('wide')}`], { input: dump });
+    await source.sql(
+      `alter table public.parent owner to reporting; grant update (note) on public.parent to anon; alter function public.touch() owner to "App Löwe"`,
+      'wide',
+    );
+    const expected = await catalogOf(source, 'postgres');
+    const widened = compareCatalogs(expected, await catalogOf(source, 'wide')).differences;
+    // The widening is real: tables that were closed to anon are open, and the dump said nothing of it.
+    expect(widened).toContain('table Zürich "x".Tab "le": grants differs');
+    expect(await source.sql(`select has_table_privilege('anon', '"Zürich ""x"""."Tab ""le"""', 'select') as open`, 'wide')).toEqual([
+      { open: true },
+    ]);
+    const client = new pg.Client({ connectionString: source.url('wide') });
+    await client.connect();
+    const repaired = await repairAccess(client, expected);
+    await client.end();
+    expect(repaired).toEqual(expect.arrayContaining(['table public.parent', 'function public.touch()', 'column public.parent.note']));
+    expect(compareCatalogs(expected, await catalogOf(source, 'wide')).differences).toEqual([]);
+    await source.sql('drop database wide');
+  },
+  60_000,
 );
 
 test.skipIf(why)(

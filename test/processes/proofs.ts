@@ -32,3 +32,34 @@ export async function noBackup(seen: Seen): Promise<void> {
   await nobodyIsLeft(seen);
   expect([await indexOf(seen), filesOf(seen)]).toEqual([[], []]);
 }
+
+const numbers = async ({ sql }: Seen, database: string) =>
+  (await sql('select count(*)::int as n, max(id) as last from public.kept', database))[0];
+const databasesLike = async ({ sql, database }: Seen) =>
+  (
+    await sql(`select datname as name from pg_database where starts_with(datname, '${database}') and datname !~ '_and_back' order by 1`)
+  ).map(({ name }) => String(name));
+
+/** The backup's rows are in use, what was in use is kept whole and backed up, grants are those of the backup, no session is left. */
+export async function restoredInPlace(seen: Seen): Promise<void> {
+  await nobodyIsLeft(seen);
+  const [, kept, ...others] = await databasesLike(seen);
+  expect(others).toEqual([]);
+  expect(await numbers(seen, seen.database)).toEqual({ n: 1000, last: 1000 });
+  expect(await numbers(seen, kept ?? '')).toEqual({ n: 1001, last: 1001 });
+  expect(await seen.sql(`select has_table_privilege('anon', 'public.kept', 'select') as granted`, seen.database)).toEqual([
+    { granted: true },
+  ]);
+  const [safety, , ...more] = await indexOf(seen);
+  expect(more).toEqual([]);
+  expect((await capstan(seen.home, ['backups', 'verify', safety?.id ?? '', '--json'])).exit).toBe(0);
+}
+
+/** What was in use is in use, and nothing of the restore but its safety backup is left. */
+export async function untouched(seen: Seen): Promise<void> {
+  await nobodyIsLeft(seen);
+  expect(await numbers(seen, seen.database)).toEqual({ n: 1001, last: 1001 });
+  expect(await seen.sql(`select datname as name from pg_database where starts_with(datname, '${seen.database}')`)).toEqual([
+    { name: seen.database },
+  ]);
+}

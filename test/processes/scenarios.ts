@@ -3,7 +3,7 @@ import type { WorkflowName } from '../../machines/registry.ts';
 import type { InstanceName } from '../../src/sandbox/instances/catalogue.ts';
 import type { TestPostgres } from '../helpers/backup-postgres.ts';
 import type { WorkflowEnd, WorkflowTask } from '../helpers/workflow-process.ts';
-import { noBackup, wholeBackup } from './proofs.ts';
+import { noBackup, restoredInPlace, untouched, wholeBackup } from './proofs.ts';
 
 export type Scenario = Pick<WorkflowTask, 'answers' | 'until' | 'back'> & {
   instance: InstanceName;
@@ -16,7 +16,7 @@ export type Scenario = Pick<WorkflowTask, 'answers' | 'until' | 'back'> & {
   /** The input names the newest configuration snapshot that is kept by then. */
   snapshot?: true;
   /** The target has a direct connection to a database of its own, which this fills. Where its programs are missing, the scenario is skipped. */
-  database?: { fill: string };
+  database?: { fill: string /** Written there after `first` has run. */; later?: string };
   /** The input names the newest backup of the index by then. */
   newestBackup?: true;
   /** What else must be true afterwards, judged from outside. */
@@ -41,6 +41,19 @@ const backingUp: Scenario = {
   instance: 'gen-c',
   database: { fill: 'create table public.kept (id int); insert into public.kept select generate_series(1, 1000)' },
   answers: {},
+  until: 'done',
+  leaves: 'same',
+};
+const replaced =
+  'create table public.kept (id int); insert into public.kept select generate_series(1, 1000); grant select on public.kept to anon';
+const later = 'insert into public.kept values (1001)';
+const inPlace: Scenario = {
+  instance: 'gen-c',
+  database: { fill: replaced, later },
+  first: { workflow: 'backup', ...backingUp, input: { parts: ['database', 'roles'] } },
+  newestBackup: true,
+  input: { mode: 'replace' },
+  answers: { review: ['approve'], swapReview: ['swap'] },
   until: 'done',
   leaves: 'same',
 };
@@ -98,5 +111,7 @@ export const scenarios: Record<string, Scenario> = {
     leaves: 'nothing',
   },
   backup: { ...backingUp, proof: wholeBackup },
+  restore: { ...inPlace, proof: restoredInPlace },
+  'restore: and back': { ...inPlace, back: { from: 'done', to: 0 }, proof: untouched },
   'backup: and back': { ...backingUp, back: { from: 'done', to: 0 }, proof: noBackup },
 } satisfies Partial<Record<WorkflowName | `${WorkflowName}: ${string}`, Scenario>>;

@@ -72,6 +72,7 @@ async function walkOf(name: string, scenario: Scenario): Promise<Walk> {
     const begun = { home, workflow: earlier, name: `${name} first`, input: { target: instance, ...firstInput } };
     expect(await finish({ ...begun, answers: rest.answers, until: rest.until })).toMatchObject({ state: rest.until });
   }
+  if (database?.later) await postgres?.sql(database.later, databaseOf(name));
   if (file) {
     const path = join(folder, `${workflow}.sql`);
     writeFileSync(path, file.text);
@@ -144,5 +145,5 @@ test.each(Object.entries(scenarios))(
     else expect(after).not.toEqual(before);
     await scenario.proof?.(seenOf(walk, scenario, end));
   },
-  240_000,
+  400_000,
 );

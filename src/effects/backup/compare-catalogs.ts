@@ -1,5 +1,6 @@
 /** Two catalogs object by object; every difference is one sentence. Pure. What is measured, and roles of the server, are not compared. */
 import type { Catalog } from '../../catalog/model.ts';
+import { asBefore17 } from './repair-access.ts';
 
 type Named = Record<string, unknown>;
 
@@ -20,7 +21,8 @@ const identityOf: { [S in Exclude<keyof Catalog, 'server' | 'roles'>]: (row: Nam
 const ignored = new Set(['measured', 'available']);
 
 /** `expected` is the one that was backed up. */
-export function compareCatalogs(expected: Catalog, found: Catalog): { objects: number; differences: string[] } {
+export function compareCatalogs(expected: Catalog, foundNow: Catalog): { objects: number; differences: string[] } {
+  const found = asBefore17(foundNow, expected);
   const differences: string[] = [];
   let objects = 0;
   for (const [section, identity] of Object.entries(identityOf)) {

@@ -17,7 +17,8 @@ import type { BackupDeps } from './deps.ts';
 import { createProgress } from './meter.ts';
 import { readEncrypted } from './pipeline.ts';
 import { pgClientFor } from './programs.ts';
-import { beside, maintenance, markOn, type Opened, openRestore, rolesOf, setMark, sqlFailure } from './restore-document.ts';
+import { repairAccess } from './restore-access.ts';
+import { beside, insideOf, maintenance, markOn, type Opened, openRestore, rolesOf, setMark, sqlFailure } from './restore-document.ts';
 import { createRoleSql, identifier, literal, membershipSql, settingSql } from './roles.ts';
 import { contentsOf } from './verify.ts';
 
@@ -83,6 +84,7 @@ export function applyDatabase(deps: BackupDeps) {
       const opened = await openRestore(deps, ctx, input);
       const { plan, place, backup, file } = opened;
       const contents = await contentsOf(backup, file);
+      let repaired: string[] = [];
       await beside(place, ctx, plan, async (client) => {
         const mark = await markOn(client, plan.into, ctx.runId);
         if (mark === 'foreign') throw changedBySomebodyElse(`The database ${plan.into}`, { database: plan.into });
@@ -91,6 +93,7 @@ export function applyDatabase(deps: BackupDeps) {
         await setMark(client, plan.into, ctx.runId, 'begun');
         try {
           await restoreInto(ctx, opened);
+          repaired = await insideOf(place, ctx, plan.into, (inside) => repairAccess(inside, contents.catalog));
           for (const statement of settingStatements(plan.into, contents)) await client.query(statement);
           await setMark(client, plan.into, ctx.runId, 'restored');
         } catch (error) {
@@ -98,13 +101,13 @@ export function applyDatabase(deps: BackupDeps) {
           throw error;
         }
       });
-      return { database: plan.into, tookMs: ctx.now() - began };
+      return { database: plan.into, tookMs: ctx.now() - began, repaired: repaired.slice(0, 50).map((text) => text.slice(0, 200)) };
     },
-    async probe(ctx, input): Promise<Probe<{ database: string; tookMs: number }>> {
+    async probe(ctx, input): Promise<Probe<{ database: string; tookMs: number; repaired: string[] }>> {
       const { plan, place } = await openRestore(deps, ctx, input);
       await endSessionsOf({ ...place, database: maintenance(plan.database) }, ctx.key);
       const mark = await beside(place, ctx, plan, (client) => markOn(client, plan.into, ctx.runId));
-      if (mark === 'restored') return { state: 'applied', output: { database: plan.into, tookMs: 0 } };
+      if (mark === 'restored') return { state: 'applied', output: { database: plan.into, tookMs: 0, repaired: [] } };
       if (mark === 'begun') return { state: 'partial', say: 'the database was begun and not finished.' };
       return { state: 'absent' };
     },
@@ -154,7 +157,8 @@ async function restoreInto(ctx: EffectContext, { plan, place, backup, file }: Op
   try {
     const { clear, verdict } = await readEncrypted(backup.read(file, progress));
     await pipeline(clear, child.stdin, { signal: ctx.signal }).catch(async (error: unknown) => {
-      // Its own reason for closing its input is the better one; a damaged file better still.
+      // A program that closed its input has the better reason; what it cut off says nothing of the file.
+      if (closedByReader(error)) await child.ended;
       child.stop();
       await verdict;
       await child.ended;
@@ -174,6 +178,10 @@ async function restoreInto(ctx: EffectContext, { plan, place, backup, file }: Op
       });
     throw error;
   }
+}
+
+function closedByReader(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && ['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE'].includes(String(error.code));
 }
 
 /** Settings, limits and grants of the database itself, which pg_restore applies only under the old name. */

@@ -74,6 +74,21 @@ export async function beside<T>(
   }
 }
 
+/** A session on one database of the server. */
+export async function insideOf<T>(
+  place: DatabasePlace,
+  ctx: Pick<EffectContext, 'key'>,
+  database: string,
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
+  const client = await openSession(place, ctx.key, database);
+  try {
+    return await work(client);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
 const markOf = (runId: string) => `capstan restore ${runId}:`;
 
 /** What our mark on a database says; undefined when there is no such database, `foreign` when it is not of this run. */
