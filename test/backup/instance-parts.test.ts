@@ -12,6 +12,7 @@ import { createFolderStore } from '../../src/effects/backup/stores/folder.ts';
 import { openBackup } from '../../src/effects/backup/verify.ts';
 import { writePart } from '../../src/effects/backup/write-part.ts';
 import { createLimiter } from '../../src/effects/dokploy/rate-limit.ts';
+import type { DokployConnection, TargetRecord } from '../../src/effects/handler.ts';
 import { type BackupApp, openBackupApp, removeHome } from '../helpers/backup-app.ts';
 import { startTestPostgres, type TestPostgres, whyWithout } from '../helpers/backup-postgres.ts';
 import { createBench } from '../helpers/effect-context.ts';
@@ -120,16 +121,17 @@ test('images are read from the compose text with the variables of the environmen
   expect(servicesOf({ composeFile: '::', env: '' })).toEqual({});
 });
 
-test.skipIf(why)('the root key of the vault is taken where the server can read it, and only then', async () => {
+/** A key file that any server of this machine can read, and what handlers need to take it. */
+function vaultStage(connection: DokployConnection, secretUrl: string, dokploy?: TargetRecord['dokploy']) {
   const keys = mkdtempSync(join(tmpdir(), 'capstan-vault-'));
   chmodSync(keys, 0o755);
   const vaultKeyFile = join(keys, 'pgsodium_root.key');
-  const canary = 'c0ffee'.repeat(10);
   writeFileSync(vaultKeyFile, canary, { mode: 0o644 });
-  const bench = createBench({ name: 'none', url: '', apiKey: '', reach: {} });
-  bench.secrets.set('secret:url', postgres.url());
-  bench.secrets.set('secret:pass', 'passphrase of the vault test');
-  bench.targets.push({ name: 'shop', kind: 'self-hosted', tags: [], url: '', secrets: { databaseUrl: 'secret:url' }, facts: {} });
+  const bench = createBench(connection);
+  bench.secrets.set('secret:url', secretUrl);
+  bench.secrets.set('secret:pass', passphrase);
+  const target = { name: 'shop', kind: 'self-hosted' as const, tags: [], url: '', secrets: { databaseUrl: 'secret:url' }, facts: {} };
+  bench.targets.push({ ...target, ...(dokploy ? { dokploy } : {}) });
   const root = join(keys, 'backups');
   const backups = {
     store: async () => ({ name: 'local', record: { kind: 'folder' as const, folder: root } }),
@@ -139,27 +141,59 @@ test.skipIf(why)('the root key of the vault is taken where the server can read i
     backup: async () => Promise.reject(new Error('none')),
   };
   const deps = { backups, vaultKeyFile, limiterFor: () => createLimiter() };
-  const input = { target: 'shop', store: 'local', kind: 'full' as const, parts: ['vault-key' as const], keyId: 'bk-1' };
   const ctx = bench.contextFor('run-1:1:plan');
-  const plan = await planBackup(deps).run(ctx, input, undefined);
-  expect(plan.parts.map(({ file }) => file)).toEqual(['vault-root-key.txt.zst.pgp']);
+  const input = { target: 'shop', store: 'local', kind: 'full' as const, parts: ['vault-key' as const], keyId: 'bk-1' };
+  return { keys, root, vaultKeyFile, ctx, plan: () => planBackup(deps).run(ctx, input, undefined), write: writePart(deps).run };
+}
+const canary = 'c0ffee'.repeat(10);
+const passphrase = 'passphrase of the vault test';
+const nowhere = { name: 'none', url: '', apiKey: '', reach: {} };
+
+/** The key as it lies in the backup, opened again. */
+async function keyTaken(stage: ReturnType<typeof vaultStage>): Promise<string> {
+  const plan = await stage.plan();
   const [part] = plan.parts;
   if (!part) throw new Error('nothing was planned');
   const scope = { id: plan.id, target: 'shop', store: 'local', kind: plan.kind, codec: plan.codec, keyId: 'bk-1', part };
-  const written = await writePart(deps).run(ctx, scope, { there: [] });
-  const [file] = written.files;
+  const [file] = (await stage.write(stage.ctx, scope, { there: [] })).files;
   if (!file) throw new Error('nothing was written');
-  const read = {
-    store: createFolderStore(root),
-    path: `shop/${plan.id}/${file.path}`,
-    codec: plan.codec,
-    passphrase: 'passphrase of the vault test',
-  };
-  expect(readFileSync(join(root, read.path)).includes(canary)).toBe(false);
-  const { clear, verdict } = await readEncrypted({ ...read, expected: file });
+  const path = `shop/${plan.id}/${file.path}`;
+  expect(readFileSync(join(stage.root, path)).includes(canary)).toBe(false);
+  const read = { store: createFolderStore(stage.root), path, codec: plan.codec, passphrase, expected: file };
+  const { clear, verdict } = await readEncrypted(read);
   const [text] = await Promise.all([buffer(clear), verdict]);
-  expect(text.toString()).toBe(canary);
-  rmSync(vaultKeyFile);
-  await expect(planBackup(deps).run(ctx, input, undefined)).rejects.toMatchObject({ code: 'BACKUP_EMPTY' });
-  rmSync(keys, { recursive: true, force: true });
+  return text.toString();
+}
+
+test.skipIf(why)('the root key of the vault is taken where the server can read it, and only then', async () => {
+  const stage = vaultStage(nowhere, postgres.url());
+  expect(await keyTaken(stage)).toBe(canary);
+  rmSync(stage.vaultKeyFile);
+  await expect(stage.plan()).rejects.toMatchObject({ code: 'BACKUP_EMPTY', fix: expect.stringContaining('has no file') });
+  rmSync(stage.keys, { recursive: true, force: true });
 });
+
+test.skipIf(why)(
+  'without a superuser’s connection the container is asked, and nothing of it stays on the Dokploy',
+  async () => {
+    await postgres.sql(`create role plain login password 'plain-password'; grant pg_read_all_data to plain`);
+    const alone = vaultStage(nowhere, postgres.url('postgres', 'plain', 'plain-password'));
+    await expect(alone.plan()).rejects.toMatchObject({
+      code: 'BACKUP_EMPTY',
+      fix: expect.stringContaining('Only a superuser can read it'),
+    });
+    const { composes } = (await asked('/__sandbox/state')) as { composes: { composeId: string; appName: string; environmentId: string }[] };
+    const [service] = composes;
+    if (!service) throw new Error('the sandbox has no instance');
+    const reach = { ca: readFileSync(sandbox.caFile, 'utf8'), resolve: sandbox.resolve };
+    const connection = { name: 'home', url: sandbox.url, apiKey: sandbox.apiKey, reach };
+    const url = postgres.url('postgres', 'plain', 'plain-password');
+    const stage = vaultStage(connection, url, { ...service, name: 'home', projectId: '' });
+    expect(await keyTaken(stage)).toBe(canary);
+    const left = await asked(`/api/schedule.list?id=${service.composeId}&scheduleType=compose`);
+    expect(left).toEqual([]);
+    expect(JSON.stringify(await asked('/__sandbox/state'))).not.toContain(canary);
+    for (const { keys } of [alone, stage]) rmSync(keys, { recursive: true, force: true });
+  },
+  60_000,
+);

@@ -11,10 +11,10 @@ import { readEnvironment, servicesOf } from './environment.ts';
 import { sayBytes } from './meter.ts';
 import { pgClientFor } from './programs.ts';
 import { countObjects, storageAccess, storageSilence } from './storage-objects.ts';
+import { vaultKeyLack } from './vault-key.ts';
 
 type Server = { version: string; major: number; superuser: boolean };
 type Missing = { part: string; why: string };
-export const defaultVaultKeyFile = '/etc/postgresql-custom/pgsodium_root.key';
 
 export function planBackup(deps: BackupDeps) {
   return defineHandler(contract, {
@@ -75,10 +75,11 @@ export function planBackup(deps: BackupDeps) {
               'environment',
               'The target was not set up through a Dokploy, so its environment and compose text are not known here.',
             );
-          await planVaultKey(client, server, deps.vaultKeyFile ?? defaultVaultKeyFile, {
-            take: () => take('vault-key', 'vault root key', name('vault-root-key', 'txt'), 100),
-            lack: (why) => lack('vault-key', 'vault root key', why),
-          });
+          if (wanted('vault-key')) {
+            const why = await vaultKeyLack(deps, ctx, { client, superuser: server.superuser, target });
+            if (why === undefined) take('vault-key', 'vault root key', name('vault-root-key', 'txt'), 100);
+            else lack('vault-key', 'vault root key', why);
+          }
           const objects = await countObjects(client);
           const access = await storageAccess(ctx, target);
           const silence = access && objects && objects.objects > 0 ? await storageSilence(access, ctx.signal) : undefined;
@@ -147,13 +148,6 @@ async function databasesOf(client: Client, own: string): Promise<{ database: str
     [own],
   );
   return rows.map(({ database, bytes }) => ({ database, bytes: Number(bytes) }));
-}
-
-async function planVaultKey(client: Client, server: Server, file: string, found: { take(): void; lack(why: string): void }): Promise<void> {
-  if (!server.superuser) return found.lack('Only a superuser can read it; export it from the volume db-config yourself.');
-  const { rows } = await client.query<{ there: boolean }>('select (pg_stat_file($1, true)).size is not null as there', [file]);
-  if (rows[0]?.there) found.take();
-  else found.lack(`The server has no file ${file}: it keeps no vault key there.`);
 }
 
 /** Whether this server could be brought back to any moment; said, not promised. */

@@ -22,11 +22,11 @@ import { createGather } from './gather.ts';
 import { folderOf } from './manifest.ts';
 import { createProgress } from './meter.ts';
 import { writeEncrypted } from './pipeline.ts';
-import { defaultVaultKeyFile } from './plan-backup.ts';
 import { pgClientFor } from './programs.ts';
 import { readRoles, rolesScript } from './roles.ts';
 import { packObjects, storageAccess } from './storage-objects.ts';
 import type { BackupStore } from './stores/store.ts';
+import { readVaultKey } from './vault-key.ts';
 
 type Input = z.infer<(typeof contract)['input']>;
 type Output = z.infer<typeof writtenPart>;
@@ -159,13 +159,11 @@ async function writeFiles(deps: BackupDeps, ctx: EffectContext, input: Input, pl
       return none;
     }
     case 'vault-key': {
-      const file = deps.vaultKeyFile ?? defaultVaultKeyFile;
-      const text = await inSession(
-        place,
-        ctx,
-        async (client) => (await client.query<{ text: string }>('select pg_read_file($1) as text', [file])).rows[0]?.text,
+      const target = await ctx.target(input.target);
+      const text = await inSession(place, ctx, async (client) =>
+        readVaultKey(deps, ctx, { client, superuser: await superuserIn(client), target }),
       );
-      await add('data', part.file, Readable.from([text ?? '']));
+      await add('data', part.file, Readable.from([text]));
       return none;
     }
     case 'storage':
