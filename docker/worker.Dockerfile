@@ -1,7 +1,7 @@
 # The worker in a container: docker build -f docker/worker.Dockerfile -t capstan-worker .
 FROM node:24-slim AS build
 WORKDIR /build
-COPY package.json package-lock.json tsconfig.json ./
+COPY package.json package-lock.json tsconfig.json README.md ./
 COPY scripts scripts
 COPY machines machines
 COPY src src

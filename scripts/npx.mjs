@@ -29,7 +29,8 @@ try {
   const began = performance.now();
   const transport = new StdioClientTransport({
     command: npx,
-    args: ['--yes', '--loglevel=error', join(folder, filename)],
+    // What the registry would send, under the name by which people call it.
+    args: ['--yes', '--loglevel=error', '--package', join(folder, filename), 'capstan-mcp'],
     cwd: empty,
     env: { ...process.env, npm_config_cache: join(folder, 'cache'), CAPSTAN_HOME: join(folder, 'home'), CAPSTAN_LOG: 'warn' },
     stderr: 'pipe',
@@ -38,8 +39,10 @@ try {
   transport.stderr.on('data', (chunk) => {
     said += chunk;
   });
-  const client = new Client({ name: 'npx', version: '1' }, { requestTimeoutMs: patienceMs });
-  await client.connect(transport, { timeout: patienceMs });
+  const client = new Client({ name: 'npx', version: '1' });
+  await client.connect(transport, { timeout: patienceMs }).catch((cause) => {
+    throw new Error(`nobody answered; standard error says:\n${said}`, { cause });
+  });
   const seconds = Math.round((performance.now() - began) / 100) / 10;
   const { tools } = await client.listTools();
   const { structuredContent } = await client.callTool({ name: 'list_workflows', arguments: {} });

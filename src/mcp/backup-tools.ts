@@ -1,14 +1,16 @@
 /** Looking at backups; a damaged one is an error with its code, never an answer that says false. */
+import { pageOf } from './pages.ts';
 import { defineTool } from './tool.ts';
 import * as backups from './toolsets/backups.ts';
 
-export const listBackups = defineTool(backups.listBackups, async ({ target, limit = 50 }, call) => {
+export const listBackups = defineTool(backups.listBackups, async ({ target, limit = 50, cursor }, call) => {
   const rows = await call.app.listBackups(target);
   const keyEscrowed = await call.app.keyEscrowed();
   const [newest] = rows;
+  const { rows: page, ...rest } = pageOf(rows, { idOf: ({ id }) => id, cursor, most: limit });
   return {
-    backups: rows.slice(0, limit),
-    ...(rows.length > limit ? { leftOff: rows.length - limit } : {}),
+    backups: page,
+    ...rest,
     keyEscrowed,
     next: keyEscrowed
       ? {

@@ -3,11 +3,11 @@ import type { Diagnosis } from '../doctor/diagnose.ts';
 import type { RunView } from '../engine/view.ts';
 import { sizeOf } from './answer.ts';
 import { fenced } from './fence.ts';
+import { pageOf } from './pages.ts';
 import { defineTool, type Structured, type ToolCall } from './tool.ts';
 import * as core from './toolsets/core.ts';
 import { waited } from './waiting.ts';
 
-const pageBytes = 60_000;
 const payloadBytes = 4_000;
 
 export const listWorkflows = defineTool(core.listWorkflows, async ({ name }, call) => {
@@ -31,7 +31,7 @@ export const inspectRun = defineTool(core.inspectRun, async ({ run, view = 'summ
   }
 });
 
-export const listTargets = defineTool(core.listTargets, async ({ discover }, call) => {
+export const listTargets = defineTool(core.listTargets, async ({ discover, cursor }, call) => {
   const known = { targets: await call.app.targets(), dokploys: await call.app.dokploys() };
   if (discover !== true) return known;
   call.progress('Searching the Dokploys for Supabase instances');
@@ -39,13 +39,15 @@ export const listTargets = defineTool(core.listTargets, async ({ discover }, cal
     known.dokploys.map(({ name }) => name),
     call.signal,
   );
-  const rows = found.map(({ outside: _, url: __, ...ours }) => ours);
-  const names = found.map(({ name, outside, url }) => ({ name, ...outside, url }));
+  const { rows: page, ...rest } = pageOf(found, { idOf: ({ dokploy, name }) => `${dokploy} ${name}`, cursor });
+  const rows = page.map(({ outside: _, url: __, ...ours }) => ours);
+  const names = page.map(({ name, outside, url }) => ({ name, ...outside, url }));
   return {
     ...known,
     summary,
     looked,
-    ...paged(rows, 'found'),
+    found: rows,
+    ...rest,
     called: fenced('what the found instances are called over there', names),
     unknown,
     next: afterDiscovery(found),
@@ -63,10 +65,11 @@ function afterDiscovery(found: readonly { name: string; registered: boolean; dok
   };
 }
 
-export const diagnoseTarget = defineTool(core.diagnoseTarget, async ({ target }, call) => {
+export const diagnoseTarget = defineTool(core.diagnoseTarget, async ({ target, cursor }, call) => {
   call.progress('Reading the settings and running the live checks');
   const { findings, generation, counts, summary, notLookedAt, target: name } = await call.app.diagnose(target, call.signal);
-  return { target: name, summary, counts, generation, notLookedAt, next: afterDiagnosis(name, counts), ...paged(findings, 'findings') };
+  const { rows, ...rest } = pageOf(findings, { idOf: ({ code, at }) => `${code} ${at}`, cursor });
+  return { target: name, summary, counts, generation, notLookedAt, next: afterDiagnosis(name, counts), findings: rows, ...rest };
 });
 
 /** Every change of a running instance is a person's decision; the first finding is the worst. */
@@ -83,17 +86,17 @@ function afterDiagnosis(target: string, { critical, error, warning }: Diagnosis[
 }
 
 async function effectsFrom(view: RunView, skip: number, call: ToolCall): Promise<Structured> {
-  const page = paged((await call.app.effects(view.runId)).slice(skip), 'effects');
-  return { ...whereItStands(view), ...page, ...(page.leftOff === undefined ? {} : { nextSince: skip + page.effects.length }) };
+  const { rows: effects, leftOff } = pageOf((await call.app.effects(view.runId)).slice(skip), { idOf: ({ effect }) => effect });
+  return { ...whereItStands(view), effects, ...(leftOff === undefined ? {} : { leftOff, nextSince: skip + effects.length }) };
 }
 
 async function timeline(view: RunView, after: number, call: ToolCall): Promise<Structured> {
   const rows = await call.app.engine.timeline(view.runId, { after, limit: 200 });
   const events = rows.map(({ runId: _, at, payload, ...row }) => ({ ...row, at: new Date(at).toISOString(), payload: short(payload) }));
-  const page = paged(events, 'events');
-  const last = page.events.at(-1);
-  const more = last !== undefined && (page.events.length < rows.length || rows.length === 200);
-  return { ...whereItStands(view), events: page.events, ...(more ? { nextSince: last.seq } : {}) };
+  const page = pageOf(events, { idOf: ({ seq }) => String(seq) }).rows;
+  const last = page.at(-1);
+  const more = last !== undefined && (page.length < rows.length || rows.length === 200);
+  return { ...whereItStands(view), events: page, ...(more ? { nextSince: last.seq } : {}) };
 }
 
 function plan(view: RunView): Structured {
@@ -112,19 +115,4 @@ function whereItStands({ runId, name, workflow, state, status, version, next }: 
 function short(payload: unknown): unknown {
   const bytes = sizeOf(payload);
   return bytes <= payloadBytes ? payload : { omitted: `${bytes} bytes` };
-}
-
-/** As many rows from the first on as one answer may hold; `leftOff` says how many are missing. */
-function paged<T, K extends string>(rows: readonly T[], key: K): Record<K, T[]> & { leftOff?: number } {
-  const page: T[] = [];
-  let bytes = 0;
-  for (const row of rows) {
-    bytes += sizeOf(row);
-    if (bytes > pageBytes && page.length > 0) break;
-    page.push(row);
-  }
-  const leftOff = rows.length - page.length;
-  // A computed key of type K makes exactly this record.
-  const out = { [key]: page } as Record<K, T[]>;
-  return leftOff > 0 ? { ...out, leftOff } : out;
 }

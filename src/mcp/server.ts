@@ -22,6 +22,7 @@ import { type Guard, type KeepText, type ToolResult, toErrorResult, toResult } f
 import type { McpApp } from './app-port.ts';
 import { type ApprovalState, askedIn, callOf, messageOf, type PersonSays, requireSame, settle, stateOf } from './approval.ts';
 import { type Connection, destructiveDenied, isLocal, localConnection, requireAllowed, requireWithinTargets } from './connection.ts';
+import { registerKnowledge } from './knowledge.ts';
 import { type PagePort, withPage } from './page.ts';
 import { printable } from './printable.ts';
 import { registerPrompts } from './prompts.ts';
@@ -105,6 +106,7 @@ export function createServer(deps: ServerDeps, connection: Connection = localCon
   }
   const shown = { app: async () => scoped(await deps.app(), connection), guard: deps.guard };
   registerResources(server, shown);
+  registerKnowledge(server);
   registerPrompts(server, shown);
   registerSubscriptions(server, shown.app);
   deps.extend?.(server);

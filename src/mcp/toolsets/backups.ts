@@ -8,7 +8,11 @@ export const listBackups = {
   name: 'list_backups',
   description:
     'List the backups of the index, newest first. They are made, restored and removed by the workflows backup, restore, cleanup-backups.',
-  input: z.strictObject({ target: z.string().min(1).max(120).optional(), limit: z.int().min(1).max(200).optional() }),
+  input: z.strictObject({
+    target: z.string().min(1).max(120).optional(),
+    limit: z.int().min(1).max(200).optional(),
+    cursor: z.string().max(100).optional(),
+  }),
   output: { type: 'object', properties: { backups: { type: 'array' }, keyEscrowed: { type: 'boolean' } }, required: ['backups'] },
   annotations: reads,
 } satisfies ToolDefinition;

@@ -13,6 +13,9 @@ const run = z.string().min(1).max(120).describe('Run id or name');
 const requestKey = z.string().min(1).max(120).optional().describe('Same key, same request: done once, answered again');
 const expectedVersion = z.int().min(1).optional().describe('Refuse if the run has moved past it');
 
+/** From the answer before, to go on in a list that was longer. */
+const cursor = z.string().max(100).optional();
+
 const reads: Annotations = { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false };
 const acts: Annotations = { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true };
 const destroys: Annotations = { ...acts, destructiveHint: true };
@@ -142,7 +145,7 @@ export const listTargets = {
   name: 'list_targets',
   description:
     'List the Supabase instances (targets) and the Dokploys that are registered here. discover: also search the Dokploys for instances and say what is wrong with each.',
-  input: z.strictObject({ discover: z.boolean().optional() }),
+  input: z.strictObject({ discover: z.boolean().optional(), cursor }),
   output: listOf('targets', 'dokploys'),
   annotations: { ...reads, openWorldHint: true },
   scoped: true,
@@ -151,7 +154,7 @@ export const listTargets = {
 export const diagnoseTarget = {
   name: 'diagnose_target',
   description: 'Find out what is wrong with a Supabase instance: keys, secrets, addresses, routes, live checks; each with its fix.',
-  input: z.strictObject({ target: z.string().min(1).max(120).describe('Name from list_targets') }),
+  input: z.strictObject({ target: z.string().min(1).max(120).describe('Name from list_targets'), cursor }),
   output: { ...listOf('findings'), required: ['findings', 'summary', 'next'] },
   annotations: { ...reads, openWorldHint: true },
 } satisfies ToolDefinition;
