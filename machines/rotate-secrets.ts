@@ -1,8 +1,9 @@
 import { assign } from 'xstate';
 import { z } from 'zod';
 import { beginChange, changeOutput, plannedFor } from './change-context.ts';
+import { databaseStates, databaseSteps } from './change-database-states.ts';
 import { change, requestOf } from './change-setup.ts';
-import { applyStates, changeShow, changeSteps, endStates, lookStates } from './change-states.ts';
+import { applyStates, changeShow, endStates, lookStates } from './change-states.ts';
 import { targetName } from './effects/change.ts';
 import { rotateRequest } from './effects/rotate-secrets.ts';
 import { toRunError } from './run-context.ts';
@@ -18,7 +19,7 @@ export const rotateSecretsMachine = change.createMachine({
   states: {
     ...lookStates,
     planning: {
-      meta: { title: 'Making the new secret', step: 2 },
+      meta: { title: 'Making the new secrets', step: 2 },
       invoke: {
         id: 'plan',
         src: 'rotateSecrets.planChange@1',
@@ -32,18 +33,21 @@ export const rotateSecretsMachine = change.createMachine({
     },
     ...applyStates,
     ...endStates,
+    ...databaseStates,
   },
 });
 
 export const rotateSecrets = {
   name: 'rotate-secrets',
-  title: 'Replace the JWT secret of an instance',
+  title: 'Replace the JWT secret or the database password of an instance',
   description:
-    'Makes a new JWT_SECRET and everything that embeds it: ANON_KEY, SERVICE_ROLE_KEY, JWT_KEYS and JWT_JWKS where they are set, and the secret that the database keeps; then deploys and proves by live requests that the new keys are accepted. Risks: every session ends and every user signs in again; clients that hold an old key must get the new one; the named containers restart. The database password is not among them. Usual duration: 1 to 5 minutes after the approval.',
+    'Makes a new JWT_SECRET with everything that embeds it (ANON_KEY, SERVICE_ROLE_KEY, JWT_KEYS and JWT_JWKS where they are set, the secret that the database keeps), or a new POSTGRES_PASSWORD for every role that has it, in one transaction and as verifiers computed here, with the pooler’s tenant and every URL that embeds it; or both. Then deploys and proves it by live requests. Refused where psql inside the database container needs a password. Risks: with a new JWT secret every session ends, and clients that hold an old key must get the new one; with a new password the database restarts, and whoever connects with the old one is refused. Usual duration: 1 to 5 minutes after the approval.',
   aliases: ['rotate_secrets', 'dokploy_rotate_secrets'],
   revision: 1,
   machine: rotateSecretsMachine,
   input: rotateInput,
-  steps: changeSteps('a new secret and all that embeds it are made and checked'),
+  steps: databaseSteps(
+    'new secrets and all that embeds them are made and checked; a way to the database without any password is proven open',
+  ),
   show: [...changeShow],
 } as const satisfies WorkflowDefinition;

@@ -3,13 +3,17 @@ import { changePlan, planInput, planning } from './change.ts';
 import { defineEffect } from './contract.ts';
 
 export const rotateRequest = z.strictObject({
-  secret: z.literal('jwt').describe('jwt: JWT_SECRET with both keys, JWT_KEYS, JWT_JWKS and the secret that the database keeps'),
+  secret: z
+    .enum(['jwt', 'database-password', 'both'])
+    .describe(
+      'jwt: JWT_SECRET with both keys, JWT_KEYS, JWT_JWKS and the secret that the database keeps; database-password: POSTGRES_PASSWORD with every role that has it and the pooler; both: in one change',
+    ),
 });
 
-/** Makes a new JWT secret and everything that embeds it, although nothing is wrong with the old one. */
+/** Makes new secrets and everything that embeds them, although nothing is wrong with the old ones. */
 export const planRotation = defineEffect({
   name: 'rotateSecrets.planChange@1',
-  title: 'Plan the new secret and all that embeds it',
+  title: 'Plan the new secrets and all that embeds them',
   ...planning,
   input: planInput.extend({ request: rotateRequest }),
   output: changePlan,

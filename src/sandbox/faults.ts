@@ -21,6 +21,7 @@ export const faultNames = {
   'slow-certificate': "the default certificate is served for 5 seconds after a deployment, then Let's Encrypt's",
   'no-certificate': "Let's Encrypt never answers: the default certificate stays",
   'template-unreachable': 'the template server closes connections without an answer',
+  'asks-password': 'psql inside the database container is asked for a password, which nobody has given it',
   'keep-on-delete': 'compose.delete and project.remove answer 200 and keep everything',
 } as const satisfies Record<string, string>;
 

@@ -43,6 +43,7 @@ const toHealth = (kind: string) =>
     ['proveBefore', proof('passed')],
     ['plan', { ...change, kind }],
     'approve',
+    ['changeDatabase', { changed: [] }],
     ['write', { written: [] }],
     ['deploy', { deploymentId: 'd', status: 'done', recreated: [] }],
     ['awaitHealth', { services: 1, healthy: 1, withoutCheck: 0, finished: 0 }],

@@ -66,6 +66,13 @@ export const scenarios: Record<string, Scenario> = {
   'repair-keys': { instance: 'gen-b', answers: approved, until: 'done', back: andBack },
   'update-env': { ...editing, back: andBack },
   'rotate-secrets': { instance: 'gen-c', input: { secret: 'jwt' }, answers: approved, until: 'done', back: andBack },
+  'rotate-secrets: password': {
+    instance: 'gen-c',
+    input: { secret: 'database-password' },
+    answers: approved,
+    until: 'done',
+    back: andBack,
+  },
   'resize-pool': { instance: 'gen-c', input: { poolSize: 30 }, answers: approved, until: 'done', back: andBack },
   'manage-domain': {
     instance: 'crlf',

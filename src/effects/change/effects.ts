@@ -5,9 +5,10 @@ import { planDomain, recheckDomain } from './manage-domain.ts';
 import { noteChange } from './note-effects.ts';
 import { type ProveDeps, proveTarget } from './prove-effects.ts';
 import { planRebuild } from './rebuild.ts';
-import { planRepair, planRotation } from './repair-keys.ts';
+import { planRepair } from './repair-keys.ts';
 import { planResize } from './resize-pool.ts';
 import { listSnapshots, planConfigReturn } from './restore-config.ts';
+import { planRotation } from './rotate-secrets.ts';
 import { storeJwtSecret } from './secret-effects.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { planUpdate } from './update-env.ts';
@@ -18,7 +19,7 @@ export function createChangeHandlers(deps: ChangeDeps & ProveDeps) {
     'target.takeSnapshot@1': takeSnapshot(deps),
     'target.prove@1': proveTarget(deps),
     'repairKeys.planChange@1': planRepair(),
-    'rotateSecrets.planChange@1': planRotation(),
+    'rotateSecrets.planChange@1': planRotation(deps),
     'updateEnv.planChange@1': planUpdate(),
     'target.listSnapshots@1': listSnapshots(),
     'restoreConfig.planChange@1': planConfigReturn(),

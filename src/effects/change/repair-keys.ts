@@ -1,6 +1,5 @@
 /** Planning the repair of keys: the doctor says what is wrong, new ones are minted and checked, the plan holds the whole new text. */
 import { planRepair as contract } from '../../../machines/effects/repair-keys.ts';
-import { planRotation as rotation } from '../../../machines/effects/rotate-secrets.ts';
 import { diagnose } from '../../doctor/diagnose.ts';
 import type { Facts } from '../../doctor/facts.ts';
 import { readToken, textClaim } from '../../doctor/tokens.ts';
@@ -12,30 +11,31 @@ import { assertApiKeys, keyLifetimeSeconds, makeApiKeys } from '../supabase/keys
 import { generateSecrets } from '../supabase/secrets.ts';
 import { toCamelCase } from '../target/effects.ts';
 import { signingKeysWith, verifyingKeysWith } from './key-sets.ts';
-import { planChange } from './plan.ts';
+import { planChange, type Wanted } from './plan.ts';
 import { liveOf } from './prove-effects.ts';
 import { decideRepair, type Repair, sayRepair } from './repair-decision.ts';
 import { assertReadable, readSnapshot, type SnapshotDocument } from './snapshot.ts';
 
 export function planRepair() {
   return defineHandler(contract, {
-    run: (ctx, input) => planKeys(ctx, input, { workflow: 'repair-keys', wantsNewSecret: input.request.newSecret === true }),
-  });
-}
-
-/** A new secret although nothing is wrong with the old one. */
-export function planRotation() {
-  return defineHandler(rotation, {
-    run: (ctx, input) => planKeys(ctx, input, { workflow: 'rotate-secrets', wantsNewSecret: true }),
+    async run(ctx, input) {
+      const snapshot = await readSnapshot(ctx, input.snapshot);
+      assertReadable(snapshot);
+      const wish = { workflow: 'repair-keys', wantsNewSecret: input.request.newSecret === true };
+      return planChange(ctx, snapshot, await wantedKeys(ctx, snapshot, wish));
+    },
   });
 }
 
 type Wish = { workflow: string; wantsNewSecret: boolean };
 
-async function planKeys(ctx: EffectContext, input: { snapshot: string; dokploy: string }, { workflow, wantsNewSecret }: Wish) {
-  const snapshot = await readSnapshot(ctx, input.snapshot);
-  assertReadable(snapshot);
-  const { reach } = await ctx.dokploy(input.dokploy);
+/** What shall differ so that the keys are right; with `wantsNewSecret` also where nothing is wrong with the present one. Throws REPAIR_INCOMPLETE. */
+export async function wantedKeys(
+  ctx: EffectContext,
+  snapshot: SnapshotDocument,
+  { workflow, wantsNewSecret }: Wish,
+): Promise<Wanted & { env: string }> {
+  const { reach } = await ctx.dokploy(snapshot.dokploy);
   const { url: _, ...live } = await liveOf(ctx, { env: snapshot.env, routes: snapshot.routes, reach });
   const { findings } = diagnose(factsOf(snapshot, snapshot.env, live), { now: ctx.now(), hmac: hmacSha256 });
   const env = envVariables(parseEnv(snapshot.env));
@@ -53,7 +53,7 @@ async function planKeys(ctx: EffectContext, input: { snapshot: string; dokploy: 
   if (values.size > 0) await assertRepaired(snapshot, text, ctx.now());
   const minted = mint(ctx, values);
   const secret = repair.storeSecret ? (minted['JWT_SECRET'] ?? ctx.secrets.mint('JWT_SECRET', env.get('JWT_SECRET') ?? '')) : undefined;
-  return planChange(ctx, snapshot, {
+  return {
     workflow,
     env: text,
     deploy: repair.deployOnly,
@@ -65,7 +65,7 @@ async function planKeys(ctx: EffectContext, input: { snapshot: string; dokploy: 
       live.live === null
         ? [{ code: 'NOT_PROVEN', say: `The keys could not be tried by live requests: ${live.unknown[0] ?? 'nothing answered'}` }]
         : [],
-  });
+  };
 }
 
 function factsOf({ compose, routes }: SnapshotDocument, env: string, more: Partial<Facts> = {}): Facts {

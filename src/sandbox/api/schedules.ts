@@ -49,6 +49,10 @@ async function execute(world: World, schedule: ScheduleRow): Promise<{ ok: boole
   if (parsed === undefined || database === undefined || schedule.serviceName !== 'db') {
     return { ok: false, output: `${line}no such container shell: the sandbox runs a single psql -c statement on db only\n` };
   }
+  if (world.faults.take('asks-password')) {
+    const refused = `FATAL:  password authentication failed for user "${parsed.user}"`;
+    return { ok: false, output: `${line}psql: error: connection to server at "localhost" (127.0.0.1), port 5432 failed: ${refused}\n` };
+  }
   try {
     const rows = await withClient(database.local(parsed), async (client) => {
       // Several statements give several results, although the types speak of one; psql prints those that have rows.
