@@ -14,7 +14,7 @@ import { type RuleBook, withStrangers } from './workflows/merge.ts';
 
 export type Patience = Pick<HandlerDeps, 'healthTimeoutMs' | 'certificateTimeoutMs' | 'verifyPatienceMs' | 'deployPatienceMs'>;
 
-export type HouseOptions = Pick<DeskOptions, 'home' | 'log' | 'scrubber' | 'sealedTags' | 'approvalTokens' | 'wrapStore'> & {
+export type HouseOptions = Pick<DeskOptions, 'home' | 'log' | 'scrubber' | 'sealedTags' | 'approvalTokens' | 'wrapStore' | 'clock'> & {
   book: RuleBook;
   patience?: Patience | undefined;
 };

@@ -20,6 +20,7 @@ export const domainRequest = z.strictObject({
   certificate: certificateKind
     .optional()
     .describe('letsencrypt, custom (a certificate that Traefik already has), or none (plain http). Default: letsencrypt, or as it is'),
+  toGateway: z.boolean().optional().describe('change: the domain leads to the gateway, port 8000, whatever it led to. Default: as it is'),
   urlsFollow: z.boolean().optional().describe('Addresses in the environment follow the host. Default: true for change, false for add'),
   acceptUnresolved: z
     .boolean()

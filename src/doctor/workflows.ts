@@ -3,6 +3,35 @@ import type { Finding } from './findings.ts';
 
 const keyPlaces = ['ANON_KEY', 'SERVICE_ROLE_KEY', 'JWT_KEYS', 'JWT_JWKS', 'JWT_SECRET'];
 const keyProbes = ['live check anon-key-reads-settings', 'live check service-key-is-admin', 'live check service-key-reads-rest'];
+/** Codes that a new password mends, also where the roles keep another than the environment. */
+const passwordCodes = [
+  'POSTGRES_PASSWORD_CHANGED',
+  'POSTGRES_PASSWORD_SHORT',
+  'PASSWORD_BREAKS_URL',
+  'SECRET_PUBLIC',
+  'SECRET_REUSED',
+  'SECRET_STRAY_CHARACTERS',
+];
+
+/** What manage-domain changes at a route, by finding. */
+const domainChanges: Readonly<Record<string, string>> = {
+  DOMAIN_HTTP: '--set certificate=letsencrypt',
+  DOMAIN_WITHOUT_CERTIFICATE: '--set certificate=letsencrypt',
+  DOMAIN_PORT: '--set toGateway=true',
+  DOMAIN_SERVICE: '--set toGateway=true',
+  DOMAIN_SERVICE_UNKNOWN: '--set toGateway=true',
+};
+
+/** Of a host that can be typed as it stands. */
+function domainCommand({ code, at, fix }: Pick<Finding, 'code' | 'at' | 'fix'>, target: string): string | undefined {
+  const missing = code === 'DOMAIN_MISSING' ? /^Add the domain ([a-z0-9][a-z0-9.-]*) to/.exec(fix)?.[1] : undefined;
+  if (missing !== undefined) return `capstan run manage-domain --set target=${target} --set action=add --set host=${missing}`;
+  const [, host] = /^domain ([a-z0-9]([a-z0-9.-]*[a-z0-9])?)$/.exec(at) ?? [];
+  const change = domainChanges[code];
+  if (host === undefined || change === undefined) return undefined;
+  return `capstan run manage-domain --set target=${target} --set action=change --set host=${host} ${change}`;
+}
+
 /** Inputs of resize-pool by variable, with the template's value where the present one is none. */
 const poolSizes: Readonly<Record<string, { input: string; usual: number }>> = {
   POOLER_DEFAULT_POOL_SIZE: { input: 'poolSize', usual: 20 },
@@ -11,11 +40,15 @@ const poolSizes: Readonly<Record<string, { input: string; usual: number }>> = {
 const addressCodes = ['URL_NOT_HTTPS', 'URL_SCHEMES_MIXED'];
 
 /** The command, or undefined where a person has to do it by hand. */
-export function commandFor({ code, at, severity, current }: Finding, target: string): string | undefined {
+export function commandFor({ code, at, severity, current, fix }: Finding, target: string): string | undefined {
   const bad = severity === 'critical' || severity === 'error' || code === 'KEY_EXPIRES_SOON';
   const atKeys = keyPlaces.includes(at) && bad && code !== 'VARIABLE_TWICE';
   const refusedKey = keyProbes.includes(at) && (code === 'LIVE_SIGNATURE' || code === 'LIVE_GATEWAY') && current !== 'side: upstream';
   if (atKeys || refusedKey) return `capstan run repair-keys --set target=${target}`;
+  if (at === 'POSTGRES_PASSWORD' && passwordCodes.includes(code))
+    return `capstan run rotate-secrets --set target=${target} --set secret=database-password`;
+  const domain = domainCommand({ code, at, fix }, target);
+  if (domain !== undefined) return domain;
   const size = poolSizes[at];
   if (size !== undefined && code.startsWith('POOLER_SETTING_'))
     return `capstan run resize-pool --set target=${target} --set ${size.input}=${/^[1-9]\d{0,5}$/.test(current) ? current : size.usual}`;

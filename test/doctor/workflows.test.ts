@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { diagnose } from '../../src/doctor/diagnose.ts';
 import { hmacSha256 } from '../../src/effects/doctor/texts.ts';
 import { changed, generationA, generationB } from '../../src/sandbox/instances/environments.ts';
-import { healthyEnv, healthyFacts, now, ofEnv } from './instances.ts';
+import { healthyDomain, healthyEnv, healthyFacts, now, ofEnv } from './instances.ts';
 
 const fixesOf = (env: string, target?: string) =>
   diagnose(ofEnv(env), { now, hmac: hmacSha256, ...(target === undefined ? {} : { target }) }).findings.map(({ code, at, fix }) => ({
@@ -31,6 +31,59 @@ test('http addresses of a target are turned by update-env; what has no workflow 
     /^Run: capstan run update-env --set target=shop --set https=true\. By hand: /,
   );
   expect(fixes.find(({ code }) => code === 'VAULT_ENC_KEY_LENGTH')?.fix).not.toContain('capstan run');
+});
+
+const commandsOf = (facts: ReturnType<typeof healthyFacts>) =>
+  diagnose(facts, { now, hmac: hmacSha256, target: 'shop' }).findings.flatMap(({ code, fix }) => {
+    const command = /^Run: capstan run (.*)\. By hand: /.exec(fix)?.[1];
+    return command === undefined ? [] : [`${code}: ${command}`];
+  });
+const domain = { ...healthyDomain, host: 'shop.example.org' };
+
+test.each([
+  [
+    'a route without https',
+    { https: false },
+    'DOMAIN_HTTP: manage-domain --set target=shop --set action=change --set host=shop.example.org --set certificate=letsencrypt',
+  ],
+  [
+    'https without a certificate',
+    { certificateType: 'none' },
+    'DOMAIN_WITHOUT_CERTIFICATE: manage-domain --set target=shop --set action=change --set host=shop.example.org --set certificate=letsencrypt',
+  ],
+  [
+    'the wrong port',
+    { port: 3000 },
+    'DOMAIN_PORT: manage-domain --set target=shop --set action=change --set host=shop.example.org --set toGateway=true',
+  ],
+  [
+    'the wrong service',
+    { serviceName: 'studio' },
+    'DOMAIN_SERVICE: manage-domain --set target=shop --set action=change --set host=shop.example.org --set toGateway=true',
+  ],
+  [
+    'a service that is gone',
+    { serviceName: 'gone' },
+    'DOMAIN_SERVICE_UNKNOWN: manage-domain --set target=shop --set action=change --set host=shop.example.org --set toGateway=true',
+  ],
+])('%s is mended by manage-domain', (_what, over, command) => {
+  expect(commandsOf({ ...healthyFacts(), domains: [{ ...domain, ...over }] })).toContain(command);
+});
+
+test('a missing domain is added by manage-domain; a host that is no name leads to no command', () => {
+  const missing = commandsOf({ ...healthyFacts(), domains: [] });
+  expect(missing).toEqual([
+    expect.stringMatching(/^DOMAIN_MISSING: manage-domain --set target=shop --set action=add --set host=[a-z0-9.-]+$/),
+  ]);
+  expect(commandsOf({ ...healthyFacts(), domains: [{ ...domain, host: '$(reboot)', https: false }] }).join()).not.toContain('reboot');
+});
+
+test.each([
+  ['changed in the environment alone', { ...healthyFacts(), passwordRefusedBy: ['auth'] }, 'POSTGRES_PASSWORD_CHANGED'],
+  ['that breaks URLs', ofEnv(changed(healthyEnv, { POSTGRES_PASSWORD: 'abcdefgh@ijklmnop/qrs' })), 'PASSWORD_BREAKS_URL'],
+  ['that is short', ofEnv(changed(healthyEnv, { POSTGRES_PASSWORD: 'abc' })), 'POSTGRES_PASSWORD_SHORT'],
+])('a database password %s is replaced by rotate-secrets', (_what, facts, code) => {
+  expect(commandsOf(facts)).toContain(`${code}: rotate-secrets --set target=shop --set secret=database-password`);
 });
 
 test('a size that the pooler ignores leads to resize-pool with that size, an invalid one with the template’s', () => {

@@ -30,7 +30,16 @@ test.each([
   expect(decideDomain([...routes], 'kong', request, routes.length > 0 ? 'a.org' : null).follows).toEqual(follows);
 });
 
+test('a domain that led elsewhere leads to the gateway where that is asked for, and stays where it is not', () => {
+  const astray = { ...route, port: 3000, serviceName: 'studio', path: '/x' };
+  const led = (request: object) => decideDomain([astray], 'api-gw', { action: 'change', host: 'a.org', ...request }, 'a.org').fresh;
+  expect(led({ toGateway: true })).toEqual({ ...route, port: 8000, serviceName: 'api-gw', path: '/' });
+  expect(led({})).toEqual(astray);
+});
+
 test.each([
+  [[route], { action: 'remove', host: 'a.org', toGateway: true }, 'DOMAIN_REQUEST_UNCLEAR'],
+  [[route], { action: 'add', host: 'b.org', toGateway: true }, 'DOMAIN_REQUEST_UNCLEAR'],
   [[route], { action: 'add', host: 'A.org' }, 'DOMAIN_EXISTS'],
   [[route], { action: 'change', host: 'b.org' }, 'DOMAIN_UNKNOWN'],
   [[route, { ...route, host: 'b.org' }], { action: 'change', host: 'a.org', newHost: 'b.org' }, 'DOMAIN_EXISTS'],

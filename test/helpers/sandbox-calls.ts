@@ -5,6 +5,7 @@ import type { Sandbox } from '../../src/sandbox/start.ts';
 type Api = {
   env(): Promise<string>;
   setEnv(env: string): Promise<void>;
+  deployments(): Promise<{ status: string; deploymentId: string }[]>;
   /** Ends when the deployment has. Throws when it failed. */
   deploy(): Promise<void>;
   post(procedure: string, body: object): Promise<unknown>;
@@ -27,18 +28,19 @@ export function composeApi(sandbox: Sandbox, instance: string): Api {
   const get = async (procedure: string, id: string) => read(await fetch(`${sandbox.url}/api/${procedure}?composeId=${id}`, { headers }));
   const post = async (procedure: string, body: object) =>
     read(await fetch(`${sandbox.url}/api/${procedure}`, { method: 'POST', headers, body: JSON.stringify(body) }));
+  const deployments = async () =>
+    z.array(z.looseObject({ status: z.string(), deploymentId: z.string() })).parse(await get('deployment.allByCompose', composeId));
   return {
     post,
+    deployments,
     env: async () => z.looseObject({ env: z.string() }).parse(await get('compose.one', composeId)).env,
     setEnv: async (env) => void (await post('compose.saveEnvironment', { composeId, env })),
     async deploy() {
-      const rows = async () =>
-        z.array(z.looseObject({ status: z.string(), deploymentId: z.string() })).parse(await get('deployment.allByCompose', composeId));
-      const known = new Set((await rows()).map(({ deploymentId }) => deploymentId));
+      const known = new Set((await deployments()).map(({ deploymentId }) => deploymentId));
       await post('compose.deploy', { composeId });
       // It is not our process, so its end cannot be awaited as an event.
       for (let tries = 0; tries < 600; tries += 1, await new Promise((resolve) => setTimeout(resolve, 50))) {
-        const own = (await rows()).find(({ deploymentId }) => !known.has(deploymentId));
+        const own = (await deployments()).find(({ deploymentId }) => !known.has(deploymentId));
         if (own?.status === 'done') return;
         if (own?.status === 'error') throw new Error('the deployment failed');
       }

@@ -25,7 +25,7 @@ export function decideDomain(
     case 'add':
       return add(routes, gateway, request, publicHost);
     case 'change':
-      return change(routes, request);
+      return change(routes, gateway, request);
     case 'remove':
       return remove(routes, request, publicHost);
     default:
@@ -34,7 +34,7 @@ export function decideDomain(
 }
 
 function add(routes: readonly PlannedRoute[], gateway: string, request: DomainRequest, publicHost: string | null): DomainDecision {
-  if (request.newHost !== undefined) throw unclear('newHost belongs to change.');
+  if (request.newHost !== undefined || request.toGateway !== undefined) throw unclear('newHost and toGateway belong to change.');
   if (isNumericHost(request.host)) throw unclear('A domain is a name, not an IP address.');
   if (routes.some(({ host }) => sameHost(host, request.host))) throw exists(request.host);
   const certificateType = request.certificate ?? 'letsencrypt';
@@ -53,20 +53,22 @@ function add(routes: readonly PlannedRoute[], gateway: string, request: DomainRe
   return { routes: [...routes, fresh], fresh, follows: follow ? { from, origin: originOf(fresh) } : null };
 }
 
-function change(routes: readonly PlannedRoute[], request: DomainRequest): DomainDecision {
+function change(routes: readonly PlannedRoute[], gateway: string, request: DomainRequest): DomainDecision {
   const found = routes.find(({ host }) => sameHost(host, request.host));
   if (!found) throw unknownHost(request.host, routes);
   const host = request.newHost ?? found.host;
   if (!sameHost(host, found.host) && routes.some((route) => sameHost(route.host, host))) throw exists(host);
   const certificateType = request.certificate ?? (found.https ? found.certificateType : 'letsencrypt');
-  const fresh = { ...found, host, https: certificateType !== 'none', certificateType };
+  const place = request.toGateway === true ? { serviceName: gateway, port: 8000, path: '/' } : {};
+  const fresh = { ...found, ...place, host, https: certificateType !== 'none', certificateType };
   const all = routes.map((route) => (route === found ? fresh : route));
   const follow = request.urlsFollow ?? true;
   return { routes: all, fresh, follows: follow ? { from: [found.host], origin: originOf(fresh) } : null };
 }
 
 function remove(routes: readonly PlannedRoute[], request: DomainRequest, publicHost: string | null): DomainDecision {
-  if (request.newHost !== undefined || request.certificate !== undefined) throw unclear('A removal takes the host only.');
+  if (request.newHost !== undefined || request.certificate !== undefined || request.toGateway !== undefined)
+    throw unclear('A removal takes the host only.');
   const left = routes.filter(({ host }) => !sameHost(host, request.host));
   if (left.length === routes.length) throw unknownHost(request.host, routes);
   const other = left.find(({ serviceName }) => isGateway(serviceName));
