@@ -2,6 +2,7 @@ import { backup } from './backup.ts';
 import { cleanupBackups } from './cleanup-backups.ts';
 import { enableReadOnly } from './enable-read-only.ts';
 import { grantAccess } from './grant-access.ts';
+import { installBridge } from './install-bridge.ts';
 import { manageDomain } from './manage-domain.ts';
 import { rebuild } from './rebuild.ts';
 import { removeInstance } from './remove-instance.ts';
@@ -30,6 +31,7 @@ export const workflows = {
   'run-sql': runSql,
   'grant-access': grantAccess,
   'enable-read-only': enableReadOnly,
+  'install-bridge': installBridge,
   rebuild,
   'rotate-secrets': rotateSecrets,
   'resize-pool': resizePool,

@@ -1,5 +1,6 @@
 import { grantRights, noteReadLogin, planGrants, planReadLogin, proveReadLogin, setReadLogin } from './access.ts';
 import { discardBackup, planBackup, prepareKey, publishBackup, verifyBackup, writePart } from './backup.ts';
+import { installRelay, noteBridge, planInstallation, proveBridge, removeRelay } from './bridge.ts';
 import {
   changeDatabase,
   noteChange,
@@ -119,6 +120,11 @@ export const contracts = {
   'restore.finish@1': finishRestore,
   'sql.planStatement@1': planStatement,
   'sql.runStatement@1': runStatement,
+  'bridge.planInstallation@1': planInstallation,
+  'bridge.installRelay@1': installRelay,
+  'target.noteBridge@1': noteBridge,
+  'bridge.prove@1': proveBridge,
+  'bridge.removeRelay@1': removeRelay,
   'postgres.planGrants@1': planGrants,
   'postgres.grantRights@1': grantRights,
   'postgres.planReadLogin@1': planReadLogin,

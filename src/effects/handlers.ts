@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { ContractName, Contracts } from '../../machines/effects/registry.ts';
 import type { BackupReads } from './backup/book.ts';
 import { createBackupHandlers } from './backup/effects.ts';
+import { createBridgeHandlers } from './bridge/effects.ts';
 import { createChangeHandlers } from './change/effects.ts';
 import type { ChangeDeps } from './change/write-effects.ts';
 import { createDnsHandlers } from './dns/effects.ts';
@@ -61,6 +62,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     ...createBackupHandlers({ ...deps, backups: deps.backups ?? noBackups }),
     ...createSqlHandlers(deps),
     ...createGrantHandlers(deps),
+    ...createBridgeHandlers(deps),
     ...createReadLoginHandlers(deps),
   } satisfies Checked;
   // Checked above; here the types are forgotten that differ by handler and that nobody outside may rely on.

@@ -10,6 +10,7 @@ const stock: Ways = {
   addresses: [],
   meta: { logins: [{ role: readOnlyRole }, { role: 'postgres' }, { role: superuserRole }] },
   exec: true,
+  bridge: { logins: [{ role: readOnlyRole }, { role: 'postgres' }, { role: superuserRole }] },
 };
 const everything: Ways = {
   ...stock,
@@ -36,6 +37,8 @@ describe('which way SQL goes', () => {
         'meta:postgres',
         'exec:supabase_read_only_user',
         'exec:postgres',
+        'bridge:supabase_read_only_user',
+        'bridge:postgres',
       ],
     ],
     [
@@ -48,13 +51,37 @@ describe('which way SQL goes', () => {
         'meta:postgres',
         'meta:supabase_read_only_user',
         'exec:postgres',
+        'bridge:postgres',
+        'bridge:supabase_read_only_user',
       ],
     ],
-    ['dump', everything, ['direct:postgres', 'direct:supabase_admin', 'direct:supabase_read_only_user', 'session-pooler:postgres']],
+    [
+      'dump',
+      everything,
+      [
+        'direct:postgres',
+        'direct:supabase_admin',
+        'direct:supabase_read_only_user',
+        'session-pooler:postgres',
+        'bridge:postgres',
+        'bridge:supabase_admin',
+        'bridge:supabase_read_only_user',
+      ],
+    ],
     [
       'admin',
       stock,
-      ['meta:own', 'meta:supabase_admin', 'meta:postgres', 'meta:supabase_read_only_user', 'exec:supabase_admin', 'exec:postgres'],
+      [
+        'meta:own',
+        'meta:supabase_admin',
+        'meta:postgres',
+        'meta:supabase_read_only_user',
+        'exec:supabase_admin',
+        'exec:postgres',
+        'bridge:supabase_admin',
+        'bridge:postgres',
+        'bridge:supabase_read_only_user',
+      ],
     ],
     ['read', { addresses: [], meta: { logins: [] } }, ['meta:own']],
     ['model-read', { addresses: [], meta: { logins: [] } }, []],
@@ -81,6 +108,7 @@ describe('which way SQL goes', () => {
       'There is no pooler in session mode.',
       expect.stringContaining('needs PG_META_CRYPTO_KEY'),
       expect.stringContaining('needs a service on a Dokploy'),
+      expect.stringContaining('install-bridge'),
     ]);
   });
 });

@@ -17,6 +17,8 @@ export type Scenario = Pick<WorkflowTask, 'answers' | 'until' | 'back'> & {
   snapshot?: true;
   /** The target has a direct connection to a database of its own, which this fills. Where its programs are missing, the scenario is skipped. */
   database?: { fill: string /** Written there after `first` has run. */; later?: string };
+  /** The target knows the password of the roles of its own stack. */
+  password?: true;
   /** The input names the newest backup of the index by then. */
   newestBackup?: true;
   /** What else must be true afterwards, judged from outside. */
@@ -54,6 +56,13 @@ const inPlace: Scenario = {
   newestBackup: true,
   input: { mode: 'replace' },
   answers: { review: ['approve'], swapReview: ['swap'] },
+  until: 'done',
+  leaves: 'same',
+};
+const bridging: Scenario = {
+  instance: 'gen-c',
+  password: true,
+  answers: { ...approved, inUse: ['remove'] },
   until: 'done',
   leaves: 'same',
 };
@@ -109,6 +118,14 @@ export const scenarios: Record<string, Scenario> = {
     answers: approved,
     until: 'done',
     back: andBack,
+  },
+  'install-bridge': { ...bridging, input: { host: 'bridge-removed.supabase.test' } },
+  'install-bridge: and back': {
+    ...bridging,
+    input: { host: 'bridge-back.supabase.test' },
+    answers: approved,
+    until: 'inUse',
+    back: { from: 'inUse', to: 'review' },
   },
   'enable-read-only': { instance: 'gen-c', answers: approved, until: 'done', back: andBack },
   'remove-instance': {

@@ -65,7 +65,10 @@ async function walkOf(name: string, scenario: Scenario): Promise<Walk> {
   const { instance, input, answers, until, back, file, first, snapshot, newestBackup, database } = scenario;
   const workflow = name.replace(/:.*$/, '');
   const home = join(folder, databaseOf(name));
-  await register(home, instance, database && (await databaseFor(name, database.fill)));
+  await register(home, instance, {
+    ...(database ? { databaseUrl: await databaseFor(name, database.fill) } : {}),
+    ...(scenario.password ? { postgresPassword: /^POSTGRES_PASSWORD=(.*)$/m.exec((await serviceOf(instance))?.env ?? '')?.[1] ?? '' } : {}),
+  });
   const walk = { home, workflow, name, input: { target: instance, ...input }, answers, until, ...(back ? { back } : {}) };
   if (first) {
     const { workflow: earlier, input: firstInput, ...rest } = first;
@@ -89,7 +92,7 @@ async function walkOf(name: string, scenario: Scenario): Promise<Walk> {
   return walk;
 }
 
-async function register(home: string, instance: string, databaseUrl?: string): Promise<void> {
+async function register(home: string, instance: string, known: Record<string, string>): Promise<void> {
   const { url, apiKey, resolve, templateBaseUrl, caFile } = sandbox;
   const service = await serviceOf(instance);
   if (!service) throw new Error(`the sandbox has no instance ${instance}`);
@@ -104,8 +107,8 @@ async function register(home: string, instance: string, databaseUrl?: string): P
       secrets: {},
       facts: {},
     };
-    const staged = databaseUrl === undefined ? [] : [vault.stageSecret(`target:${instance}`, 'databaseUrl', databaseUrl)];
-    Object.assign(record.secrets, Object.fromEntries(staged.map(({ id }) => ['databaseUrl', `secret:${id}`])));
+    const staged = Object.entries(known).map(([name, value]) => vault.stageSecret(`target:${instance}`, name, value));
+    Object.assign(record.secrets, Object.fromEntries(staged.map(({ id, name }) => [name, `secret:${id}`])));
     await registry.addTarget({ name: instance, kind: 'dokploy', tags: [], record }, staged);
   });
 }

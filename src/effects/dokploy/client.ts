@@ -143,6 +143,8 @@ function composeCalls(caller: Caller, onSecret: DokployClientOptions['onSecret']
       const { composeId, sourceType } = await caller.post('compose.create', bodies.createComposeBody, full, answers.composeRow);
       return afterWrite(() => (sourceType === 'raw' ? composeOne(composeId) : updateCompose({ composeId, sourceType: 'raw' })));
     },
+    /** The text as it is deployed, with the networks and labels of Dokploy. */
+    convertedCompose: (composeId: string) => caller.get('compose.getConvertedCompose', z.string().min(1), { query: { composeId } }),
     /** Replaces the whole environment text and reads it back. Throws like updateCompose. */
     async saveEnvironment(composeId: string, env: string) {
       const answer = await caller.post(

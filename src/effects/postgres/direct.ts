@@ -18,7 +18,9 @@ import { speaksPostgres } from './speaks-postgres.ts';
 import { wireTypes } from './wire-types.ts';
 
 export type DirectOptions = {
-  rung: Extract<Rung, 'direct' | 'session-pooler'>;
+  rung: Extract<Rung, 'direct' | 'session-pooler' | 'bridge'>;
+  /** A connection that was made already, instead of one to the address; each login asks for its own. */
+  through?: () => Promise<Socket>;
   reach: Reach;
   /** The session can change nothing: its transactions are read only. */
   readOnly: boolean;
@@ -37,7 +39,7 @@ export const defaultMaxBytes = 64 * 1024 * 1024;
 export async function openDirect(address: SqlAddress, options: DirectOptions): Promise<SqlSession> {
   const where = whereOf(address);
   const known = [address.password];
-  const client = await login(address, options, where, known);
+  const client = await login(address, options, known);
   try {
     return await toSession(client, address, options, where, known);
   } catch (error) {
@@ -51,11 +53,13 @@ export function whereOf({ host, port }: Pick<SqlAddress, 'host' | 'port'>): stri
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-async function login(address: SqlAddress, options: DirectOptions, where: string, known: readonly string[]): Promise<pg.Client> {
+async function login(address: SqlAddress, options: DirectOptions, known: readonly string[]): Promise<pg.Client> {
   if (!address.host.startsWith('/')) refuseMetadata(address.host);
   const attempts = address.ssl === 'prefer' || address.ssl === 'allow' ? [true, false] : [address.ssl !== 'disable'];
   for (const [index, encrypted] of attempts.entries()) {
-    const client = new pg.Client(configOf(address, options, encrypted && !address.host.startsWith('/')));
+    const made = await options.through?.();
+    const config = configOf(address, options, encrypted && !address.host.startsWith('/'));
+    const client = new pg.Client(made === undefined ? config : { ...config, stream: () => connectedAlready(made) });
     client.on('error', () => undefined); // a lost connection is answered by the next query, never by a crash
     try {
       await client.connect();
@@ -69,11 +73,29 @@ async function login(address: SqlAddress, options: DirectOptions, where: string,
   throw new TypeError('every way of logging in answers or throws');
 }
 
+/** The driver connects what it is given: here that has happened. */
+function connectedAlready(socket: Socket): Socket {
+  return Object.assign(socket, {
+    connect() {
+      queueMicrotask(() => {
+        socket.emit('connect');
+        socket.resume(); // it waited until somebody listens
+      });
+      return socket;
+    },
+  });
+}
+
 /** What broke off without a word of Postgres may be no Postgres. */
-async function whyNoLogin(error: unknown, address: SqlAddress, { reach }: DirectOptions, known: readonly string[]): Promise<AppError> {
+async function whyNoLogin(
+  error: unknown,
+  address: SqlAddress,
+  { reach, through }: DirectOptions,
+  known: readonly string[],
+): Promise<AppError> {
   const where = whereOf(address);
   const told = toConnectError(error, where, known);
-  if (told.code !== 'SQL_UNREACHABLE' || error instanceof pg.DatabaseError || address.host.startsWith('/')) return told;
+  if (told.code !== 'SQL_UNREACHABLE' || error instanceof pg.DatabaseError || address.host.startsWith('/') || through) return told;
   const override = overrideOf(reach, address.host, address.port);
   const speaks = await speaksPostgres(override?.address ?? address.host, override?.port ?? address.port);
   return speaks === false ? portTaken(where) : told;
@@ -233,9 +255,8 @@ function toResult<Row>(answer: pg.QueryResult | pg.QueryResult[]): SqlResult<Row
 
 /** Best effort by a second login of the same role; the caller closes the connection in any case. */
 async function cancelOnServer(address: SqlAddress, options: DirectOptions, pid: number): Promise<void> {
-  const where = whereOf(address);
   try {
-    const other = await login(address, options, where, [address.password]);
+    const other = await login(address, options, [address.password]);
     try {
       await other.query('select pg_cancel_backend($1)', [pid]);
     } finally {

@@ -1,6 +1,6 @@
 /**
  * Which way SQL goes, decided without trying (design §6). Pure. Invariants:
- * 1. Order: direct, pooler in session mode, /pg/query, container exec. A pooler in transaction mode is never a way: settings of a session would not last.
+ * 1. Order: direct, pooler in session mode, /pg/query, container exec, the bridge. A pooler in transaction mode is never a way: settings of a session would not last.
  * 2. Roles follow the purpose. Somebody else's SQL never gets a superuser, unless the owner of the target said `sql: superuser`.
  * 3. Each way that is left out leaves a sentence.
  */
@@ -13,6 +13,8 @@ export type Ways = {
   /** /pg/query: which logins can be sent along (needs PG_META_CRYPTO_KEY), and whether the service key is there. */
   meta?: { logins: readonly Pick<SqlLogin, 'role'>[] };
   exec?: true;
+  /** A relay beside the target, and whose logins are known. */
+  bridge?: { logins: readonly Pick<SqlLogin, 'role'>[] };
   superuserSql?: boolean;
 };
 
@@ -20,7 +22,7 @@ export type Way =
   | { rung: 'direct' | 'session-pooler'; index: number; role: string; why: string }
   /** `role: null` means the session that meta opens by itself, which may be a superuser's. */
   | { rung: 'meta'; role: string | null; why: string }
-  | { rung: 'exec'; role: string; why: string };
+  | { rung: 'exec' | 'bridge'; role: string; why: string };
 
 export const readOnlyRole = 'supabase_read_only_user';
 export const superuserRole = 'supabase_admin';
@@ -44,7 +46,16 @@ export function waysFor(purpose: Purpose, ways: Ways): { ways: Way[]; leftOut: s
   const leftOut: string[] = [];
   const direct = overWire('direct', purpose, ways, leftOut);
   const pooled = overWire('session-pooler', purpose, ways, leftOut);
-  return { ways: [...direct, ...pooled, ...overMeta(purpose, ways, leftOut), ...overExec(purpose, ways, leftOut)], leftOut };
+  return {
+    ways: [
+      ...direct,
+      ...pooled,
+      ...overMeta(purpose, ways, leftOut),
+      ...overExec(purpose, ways, leftOut),
+      ...overBridge(purpose, ways, leftOut),
+    ],
+    leftOut,
+  };
 }
 
 function overWire(rung: 'direct' | 'session-pooler', purpose: Purpose, ways: Ways, leftOut: string[]): Way[] {
@@ -72,6 +83,7 @@ const words: Record<Rung, string> = {
   'session-pooler': 'The pooler in session mode',
   meta: '/pg/query with the service key',
   exec: 'psql inside the database container, by a disabled Dokploy schedule',
+  bridge: 'The bridge beside the target',
 };
 
 function overMeta(purpose: Purpose, ways: Ways, leftOut: string[]): Way[] {
@@ -98,6 +110,15 @@ function overExec(purpose: Purpose, ways: Ways, leftOut: string[]): Way[] {
     return [];
   }
   return order[purpose].map((role) => ({ rung: 'exec', role, why: `${words.exec}, as ${role}` }));
+}
+
+function overBridge(purpose: Purpose, ways: Ways, leftOut: string[]): Way[] {
+  if (ways.bridge === undefined) {
+    leftOut.push('There is no bridge; install-bridge deploys one.');
+    return [];
+  }
+  const logins = ways.bridge.logins.filter(({ role }) => mayBe(role, purpose, ways));
+  return byRole(logins, purpose).map(({ role }) => ({ rung: 'bridge', role, why: `${words.bridge}, as ${role}` }));
 }
 
 function mayBe(role: string, purpose: Purpose, { superuserSql }: Ways): boolean {

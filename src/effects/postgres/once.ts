@@ -41,7 +41,7 @@ export async function runOnce(
   const whole = `${preparation}\ninsert into capstan.statements (key) values ('${key}');\n${statement}\n`;
   try {
     const { rowCount } = await session.query(whole, undefined, { timeoutMs, ...(signal ? { signal } : {}) });
-    return session.rung === 'direct' || session.rung === 'session-pooler' ? rowCount : null;
+    return session.pages !== undefined ? rowCount : null;
   } catch (error) {
     if (error instanceof AppError && error.details?.['sqlState'] === '23505' && (await hasRun(session, key)))
       throw new AppError('ALREADY_RAN', { message: 'This statement has run already.', fix: 'Nothing to do.' });

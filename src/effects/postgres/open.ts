@@ -3,6 +3,7 @@
  * The reason for it, and for every better one that was passed over, stands in the session.
  */
 import { AppError } from '../../errors.ts';
+import type { BridgeWay } from '../bridge/open-bridge.ts';
 import type { Reach } from '../handler.ts';
 import type { SqlAddress, SqlLogin } from './address.ts';
 import { openDirect } from './direct.ts';
@@ -26,6 +27,8 @@ export type SqlTarget = {
     /** A password that is wrong is sent along: only a server that trusts the way lets it in. */
     withoutPassword?: true;
   };
+  /** A relay beside the target. */
+  bridge?: BridgeWay & { logins: readonly SqlLogin[] };
   /** The owner said that somebody else's SQL may run as a superuser here. */
   superuserSql?: boolean;
 };
@@ -73,12 +76,13 @@ export async function openSession(target: SqlTarget, purpose: Purpose, options: 
   );
 }
 
-function toWays({ addresses, meta, exec, superuserSql }: SqlTarget) {
+function toWays({ addresses, meta, exec, bridge, superuserSql }: SqlTarget) {
   const logins = meta?.cryptoKey === undefined ? [] : meta.logins;
   return {
     addresses,
     ...(meta === undefined ? {} : { meta: { logins } }),
     ...(exec === undefined ? {} : { exec: true as const }),
+    ...(bridge === undefined ? {} : { bridge: { logins: bridge.logins } }),
     ...(superuserSql === undefined ? {} : { superuserSql }),
   };
 }
@@ -112,6 +116,22 @@ async function open(target: SqlTarget, way: Way, purpose: Purpose, options: Open
         database: options.database ?? target.exec.database ?? 'postgres',
         withoutPassword: target.exec.withoutPassword === true,
       });
+    case 'bridge': {
+      const { bridge } = target;
+      const login = bridge?.logins.find(({ role }) => role === way.role);
+      if (bridge === undefined || login === undefined) throw new TypeError('the ladder names ways that are there');
+      const { openBridge } = await import('../bridge/open-bridge.ts');
+      const database = options.database ?? 'postgres';
+      const address = {
+        host: new URL(bridge.url).hostname,
+        port: 443,
+        database,
+        user: login.role,
+        password: login.password,
+        ssl: 'disable',
+      } as const;
+      return openDirect(address, { ...shared, rung: 'bridge', through: () => openBridge(bridge, target.reach) });
+    }
     default:
       return way satisfies never;
   }

@@ -7,7 +7,7 @@
  */
 
 /** How SQL gets there, best first (design §6). */
-export const rungs = ['direct', 'session-pooler', 'meta', 'exec'] as const;
+export const rungs = ['direct', 'session-pooler', 'meta', 'exec', 'bridge'] as const;
 export type Rung = (typeof rungs)[number];
 
 /**

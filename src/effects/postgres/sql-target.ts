@@ -86,6 +86,7 @@ export async function toSqlTarget(record: TargetRecord, deps: SqlTargetDeps): Pr
               runInContainer(await deps.client(where.connection), where.place, command, timeoutMs),
           },
         }),
+    ...(await bridgeOf(record, logins, deps)),
     superuserSql: kept.superuser,
   };
 }
@@ -97,6 +98,19 @@ export async function keptReachOf(
 ): Promise<Reach> {
   const connection = record.dokploy === undefined ? undefined : await ctx.dokploy(record.dokploy.name).catch(() => undefined);
   return reachOf(keptSqlOf(record), connection, ctx.secrets);
+}
+
+const keptBridge = z.looseObject({ url: z.string() });
+
+/** As install-bridge noted it. */
+async function bridgeOf(
+  { facts, secrets }: TargetRecord,
+  logins: readonly SqlLogin[],
+  { reveal }: SqlTargetDeps,
+): Promise<Pick<SqlTarget, 'bridge'>> {
+  const kept = keptBridge.safeParse(facts['bridge']);
+  const token = secrets['bridgeToken'];
+  return kept.success && token !== undefined ? { bridge: { url: kept.data.url, token: await reveal(token), logins } } : {};
 }
 
 async function reachOf(kept: KeptSql, connection: DokployConnection | undefined, deps: Pick<SqlTargetDeps, 'reveal'>): Promise<Reach> {

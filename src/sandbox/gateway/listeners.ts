@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import type { Stacks } from '../stack/stacks.ts';
@@ -36,15 +36,35 @@ async function route(stacks: Stacks, request: Request, secure: boolean): Promise
   return kong(stack, database, request);
 }
 
+type Upgrade = { message: IncomingMessage; socket: Duplex; head: Buffer; secure: boolean };
+
 const websocketGuid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
+/** As Traefik does: the request goes on as it came, and from the answer on bytes go both ways. */
+function passOn(port: number, message: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const up = connect(port, '127.0.0.1', () => {
+    const headers = Object.entries(message.headers).map(([name, value]) => `${name}: ${String(value)}`);
+    up.write(`${message.method} ${message.url} HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n`);
+    up.write(head);
+    up.pipe(socket).pipe(up);
+  });
+  up.on('error', () => socket.end('HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n'));
+  up.on('close', () => socket.destroy());
+  socket.on('close', () => up.destroy());
+}
+
 /** Realtime's websocket: the handshake succeeds if the tenant is found; then it is closed, since nothing is broadcast here. */
-function upgrade(stacks: Stacks, message: IncomingMessage, socket: Duplex, secure: boolean): void {
+function upgrade(stacks: Stacks, { message, socket, head, secure }: Upgrade): void {
   const finish = (status: string, headers = '', tail = Buffer.alloc(0)) =>
     socket.end(Buffer.concat([Buffer.from(`HTTP/1.1 ${status}\r\n${headers}\r\n`), tail]));
   socket.on('error', () => socket.destroy());
   const url = new URL(message.url ?? '/', 'http://sandbox');
   const found = stacks.byHost(hostOf(message.headers.host));
+  const relay = found?.domain.https === secure ? stacks.relayPort(found.stack.composeId) : undefined;
+  if (relay !== undefined) {
+    passOn(relay, message, socket, head);
+    return;
+  }
   if (found === undefined || found.domain.https !== secure || !url.pathname.startsWith('/realtime/v1/websocket')) {
     finish('404 Not Found', 'Content-Length: 0\r\n');
     return;
@@ -96,10 +116,10 @@ export async function openGateway(stacks: Stacks, authority: Authority, ports: {
     [https, true],
     [http, false],
   ] as const) {
-    server.on('upgrade', (message, socket) => {
+    server.on('upgrade', (message, socket, head) => {
       websockets.add(socket);
       socket.on('close', () => websockets.delete(socket));
-      upgrade(stacks, message, socket, secure);
+      upgrade(stacks, { message, socket, head, secure });
     });
   }
   const httpsPort = await listen(https, ports.https);

@@ -8,6 +8,8 @@ export type Database = {
   connect(login: Login): Promise<pg.Client>;
   /** As psql inside the container: the local socket asks for no password. The caller ends the client. */
   local(login: Pick<Login, 'user' | 'database'>): Promise<pg.Client>;
+  /** Where containers of its network find it. */
+  address: { host: string; port: number };
   close(): Promise<void>;
 };
 

@@ -36,6 +36,7 @@ async function fill(port: number, initialPassword: string, first: FirstBoot): Pr
 const toDatabase = (cluster: Cluster): Database => ({
   connect: (login) => connect({ host: '127.0.0.1', port: cluster.port, database: 'postgres', ...login }),
   local: ({ user, database = 'postgres' }) => connect({ host: cluster.socketDir, port: cluster.port, database, user }),
+  address: { host: '127.0.0.1', port: cluster.port },
   close: () => cluster.stop(),
 });
 

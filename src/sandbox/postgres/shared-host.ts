@@ -81,6 +81,7 @@ export async function sharedHost(url: string): Promise<DatabaseHost> {
           return loginAs(urlOf(login.database), login);
         },
         local: (login) => loginAs(urlOf(login.database), login),
+        address: { host: new URL(url).hostname, port: Number(new URL(url).port || 5432) },
         close: async () => undefined,
       };
       return { database, bootPassword: password };

@@ -13,6 +13,7 @@ import type { StackRecord, StackService, State } from '../state.ts';
 import { databaseSettings } from './compose-file.ts';
 import { logTo } from './container-logs.ts';
 import { containersAfter } from './containers.ts';
+import { joinedNetworks, type RelayProcess, startRelay } from './relay-process.ts';
 
 /** The containers did not come up; the message is docker's, as it stands in the log. */
 export class DeployFailure extends Error {}
@@ -38,6 +39,8 @@ export type Stacks = {
   /** True if Let's Encrypt has answered for this host. */
   hasCertificate(host: string): boolean;
   database(composeId: string): Database | undefined;
+  /** The port of a stack's own program, such as a relay. */
+  relayPort(composeId: string): number | undefined;
   /** The running pooler that knows this tenant. */
   byTenant(id: string): { database: Database; tenant: Tenant } | undefined;
   /** Starts again what ran when the process ended. */
@@ -76,6 +79,7 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
   const { rows } = state;
   const databases = new Map<string, Database>();
   const poolers = new Map<string, { container: string; tenants: Tenant[] }>();
+  const relays = new Map<string, RelayProcess>();
   const background = new Set<Promise<void>>();
   const find = (composeId: string) => rows.stacks.find((stack) => stack.composeId === composeId);
   const isUp = (stack: StackRecord) => stack.phase === 'healthy';
@@ -98,6 +102,21 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
       return undefined;
     });
     if (tenants !== undefined) poolers.set(composeId, { container, tenants });
+  }
+
+  async function closeRelay(composeId: string): Promise<void> {
+    const relay = relays.get(composeId);
+    relays.delete(composeId);
+    await relay?.close();
+  }
+
+  async function openRelay({ composeId, services }: StackRecord): Promise<void> {
+    await closeRelay(composeId);
+    const text = rows.composes.find((row) => row.composeId === composeId)?.composeFile ?? '';
+    const joined = joinedNetworks(text);
+    const beside = rows.stacks.find(({ appName }) => joined.includes(`${appName}_default`) || joined.includes(appName));
+    const relay = await startRelay(services, beside && databases.get(beside.composeId)?.address);
+    if (relay !== undefined) relays.set(composeId, relay);
   }
 
   async function openDatabase(stack: StackRecord): Promise<void> {
@@ -131,6 +150,7 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
     try {
       await openDatabase(stack);
       await openPooler(stack);
+      await openRelay(stack);
       stack.phase = 'healthy';
     } catch (error) {
       stack.phase = 'unhealthy';
@@ -197,6 +217,7 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
       const stack = find(composeId);
       if (stack === undefined) return false;
       poolers.delete(composeId);
+      await closeRelay(composeId);
       await closeDatabase(composeId);
       Object.assign(stack, { phase: 'stopped', startedAt: Date.now() });
       state.save();
@@ -232,6 +253,7 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
     },
     async remove(composeId) {
       poolers.delete(composeId);
+      await closeRelay(composeId);
       await closeDatabase(composeId);
       rows.stacks = rows.stacks.filter((stack) => stack.composeId !== composeId);
       state.save();
@@ -252,6 +274,7 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
       return typeof from === 'number' && from <= Date.now();
     },
     database: (composeId) => databases.get(composeId),
+    relayPort: (composeId) => relays.get(composeId)?.port,
     byTenant(id) {
       for (const { composeId } of rows.stacks.filter(isUp)) {
         const tenant = poolers.get(composeId)?.tenants.find((one) => one.id === id);
@@ -263,9 +286,12 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
     async restore() {
       const running = rows.stacks.filter((stack) => stack.phase === 'healthy' || stack.phase === 'starting');
       await Promise.all(running.map((stack) => boot(stack).catch(() => undefined)));
+      // A relay that was up before the database beside it leads nowhere yet.
+      for (const stack of running.filter(({ composeId }) => relays.has(composeId))) await openRelay(stack);
     },
     async close() {
       await Promise.all(background);
+      await Promise.all([...relays.keys()].map(closeRelay));
       await host.close();
     },
   };

@@ -1,0 +1,104 @@
+/** A bridge to a stock instance without any published port: the relay of the product as a real process, behind the sandbox's gateway with its TLS. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { errorOf } from '../helpers/dokploy-lab.ts';
+import { codeOf, me, openStage, type Stage } from '../helpers/wizard-stage.ts';
+import { call, deployStack, openSandbox, type Stack } from '../sandbox/client.ts';
+
+let box: Awaited<ReturnType<typeof openSandbox>>;
+let stage: Stage;
+let stack: Stack;
+beforeAll(async () => {
+  box = await openSandbox();
+  stack = await deployStack(box.sandbox);
+  stage = await openStage(box.sandbox);
+  const { registry, vault } = stage.app;
+  const { projectId, environmentId, composeId, appName, host } = stack;
+  const password = vault.stageSecret('target:shop', 'postgresPassword', stack.env['POSTGRES_PASSWORD'] ?? '');
+  const record = {
+    url: `https://${host}`,
+    dokploy: { name: 'home', projectId, environmentId, composeId, appName },
+    secrets: { postgresPassword: `secret:${password.id}` },
+    facts: {},
+  };
+  await registry.addTarget({ name: 'shop', kind: 'dokploy', tags: [], record }, [password]);
+});
+afterAll(async () => {
+  await stage.close();
+  await box.close();
+});
+
+const host = 'bridge.supabase.test';
+const start = async (input: Record<string, unknown> = {}) => {
+  const { runId } = await stage.app.engine.start({ workflow: 'install-bridge', input: { target: 'shop', host, ...input } }, me);
+  return stage.settle(runId);
+};
+const approve = async (run: string) => {
+  expect(await codeOf(stage.app.engine.advance({ run, event: 'approve' }, me))).toBe('APPROVAL_REQUIRED');
+  return stage.approve(run);
+};
+const services = () => box.sandbox.state().composes.map(({ appName }) => appName.replace(/-[a-z0-9]+$/, ''));
+const record = async () =>
+  (await stage.app.registry.target('shop')).record as { secrets: Record<string, string>; facts: Record<string, unknown> };
+const throughBridge = (sql = 'select current_user::text as who') => stage.app.readBySql({ target: 'shop', sql, rung: 'bridge' });
+
+test('it is planned, approved, deployed beside the target, used, and removed', async () => {
+  const before = { services: services(), record: await record() };
+  const review = await start();
+  expect(review).toMatchObject({
+    state: 'review',
+    details: { plan: { network: `${stack.appName}_default`, image: expect.stringMatching(/^node:/) } },
+  });
+  expect(services()).toEqual(before.services);
+  const inUse = await approve(review.runId);
+  expect(inUse, JSON.stringify(inUse.error)).toMatchObject({ state: 'inUse', details: { proof: { role: 'postgres' } } });
+  expect(services()).toHaveLength(before.services.length + 1);
+
+  expect(await throughBridge()).toMatchObject({ via: { rung: 'bridge', role: 'postgres' }, rows: [{ who: 'postgres' }] });
+  const many = await throughBridge('select n, repeat($$x$$, 100) as x from generate_series(1, 3000) n order by n');
+  expect(many).toMatchObject({ rowCount: 100 });
+  const writing = await stage.app.connect('shop', 'ddl');
+  expect(writing.rung).toMatch(/exec|bridge/);
+  expect((await stage.app.testConnection('shop')).ways.at(-1)).toMatchObject({ rung: 'bridge', ok: true });
+
+  const token = await stage.app.vault.reveal((await record()).secrets['bridgeToken'] ?? '');
+  const told = JSON.stringify([review, inUse, box.sandbox.journal(), box.sandbox.state()]) + stage.logged();
+  expect(token.length).toBeGreaterThanOrEqual(40);
+  expect(told).not.toContain(token);
+
+  await stage.app.engine.advance({ run: review.runId, event: 'remove' }, me);
+  expect(await stage.settle(review.runId)).toMatchObject({ status: 'done', output: { removed: true } });
+  expect({ services: services(), record: await record() }).toEqual(before);
+  expect(await errorOf(throughBridge())).toMatchObject({ code: 'SQL_NO_WAY', message: expect.stringContaining('install-bridge') });
+}, 90_000);
+
+test('a rollback takes service, record and token back; a foreign token is refused', async () => {
+  const before = { services: services(), record: await record() };
+  const review = await start();
+  const inUse = await approve(review.runId);
+  expect(inUse, JSON.stringify(inUse.error)).toMatchObject({ state: 'inUse' });
+  const { registry, vault } = stage.app;
+  const row = await registry.target('shop');
+  const foreign = vault.stageSecret('target:other', 'bridgeToken', 'a-token-of-somebody-else-000');
+  await registry.addTarget(
+    { ...row, name: 'other', record: { ...row.record, secrets: { ...(await record()).secrets, bridgeToken: `secret:${foreign.id}` } } },
+    [foreign],
+  );
+  expect(await errorOf(stage.app.readBySql({ target: 'other', sql: 'select 1', rung: 'bridge' }))).toMatchObject({
+    code: 'BRIDGE_TOKEN_REFUSED',
+  });
+  expect(await stage.rollback(review.runId, 'review')).toMatchObject({ state: 'review' });
+  expect({ services: services(), record: await record() }).toEqual(before);
+}, 90_000);
+
+test('a target that is on no Dokploy is refused, and a second bridge at one host too', async () => {
+  const review = await start();
+  await approve(review.runId);
+  expect(await start()).toMatchObject({ state: 'notInstalled', error: { code: 'BRIDGE_HOST_TAKEN' } });
+  const composeId = box.sandbox.state().composes.find(({ appName }) => appName.startsWith('capstan-bridge'))?.composeId;
+  await call(box.sandbox, 'compose.delete', { composeId, deleteVolumes: true });
+  expect(await errorOf(throughBridge())).toMatchObject({ code: expect.stringMatching(/BRIDGE_GONE|TLS|CERTIFICATE/) });
+  await stage.app.engine.advance({ run: review.runId, event: 'remove' }, me);
+  expect(await stage.settle(review.runId)).toMatchObject({ status: 'done' });
+  await stage.app.registry.addTarget({ name: 'elsewhere', kind: 'self-hosted', tags: [], record: { url: '', secrets: {}, facts: {} } }, []);
+  expect(await start({ target: 'elsewhere' })).toMatchObject({ state: 'notInstalled', error: { code: 'TARGET_NOT_ON_DOKPLOY' } });
+}, 90_000);
