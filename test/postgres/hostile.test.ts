@@ -19,6 +19,7 @@ import { connect } from '../../src/sandbox/postgres/database.ts';
 import { createScrubber } from '../../src/scrub.ts';
 import { readBySql } from '../../src/sql-reading.ts';
 import { majors, startServer, type TestServer } from '../helpers/databases.ts';
+import { deployBridge } from '../helpers/sandbox-bridge.ts';
 import { deployStack, openSandbox } from '../sandbox/client.ts';
 import { bait, hostile } from './hostile-corpus.ts';
 
@@ -305,11 +306,12 @@ describe('the sandbox, which publishes no port of the database', () => {
         logins: [{ role: 'postgres', password }],
       },
       exec: { run: (command, timeoutMs) => runInContainer(client, { composeId: stack.composeId, serviceName: 'db' }, command, timeoutMs) },
+      bridge: { ...(await deployBridge(box.sandbox, stack)), logins: [{ role: 'postgres', password }] },
     });
   });
   afterAll(async () => {
     await Promise.all(clients.map((each) => each.end().catch(() => undefined)));
     await box.close();
   });
-  corpusOn('the sandbox', () => lab, ['session-pooler', 'meta', 'exec']);
+  corpusOn('the sandbox', () => lab, ['session-pooler', 'meta', 'exec', 'bridge']);
 });

@@ -1,6 +1,6 @@
 /**
  * Every rung against the same questions: the sandbox publishes no port of the database, so /pg/query and exec are real there; its pooler is a stand-in
- * that asks for `role.tenant` as Supavisor does; the direct one is a server of its own.
+ * that asks for `role.tenant` as Supavisor does, its bridge the product's own relay; the direct one is a server of its own.
  */
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -12,6 +12,7 @@ import { parseSql } from '../../src/effects/postgres/parse-sql.ts';
 import type { Purpose, Rung } from '../../src/effects/postgres/session.ts';
 import { startServer, type TestServer } from '../helpers/databases.ts';
 import { errorOf } from '../helpers/dokploy-lab.ts';
+import { deployBridge } from '../helpers/sandbox-bridge.ts';
 import { call, deployStack, openSandbox, type Stack } from '../sandbox/client.ts';
 
 let box: Awaited<ReturnType<typeof openSandbox>>;
@@ -51,6 +52,7 @@ beforeAll(async () => {
       logins: [{ role: 'postgres', password }],
     },
     exec: { run: (command, timeoutMs) => runInContainer(client, { composeId: stack.composeId, serviceName: 'db' }, command, timeoutMs) },
+    bridge: { ...(await deployBridge(box.sandbox, stack)), logins: [{ role: 'postgres', password }] },
   };
 });
 afterAll(async () => {
@@ -60,7 +62,7 @@ afterAll(async () => {
 
 const open = (rung: Rung, purpose: Purpose = 'model-read') => openSession(target, purpose, { rung });
 
-describe.each(['direct', 'session-pooler', 'meta', 'exec'] as const)('the rung %s', (rung) => {
+describe.each(['direct', 'session-pooler', 'meta', 'exec', 'bridge'] as const)('the rung %s', (rung) => {
   test('is no superuser for the SQL of others, and says why it was chosen', async () => {
     const session = await open(rung);
     expect(session).toMatchObject({ rung, superuser: false, role: rung === 'exec' ? 'supabase_read_only_user' : 'postgres' });
