@@ -192,6 +192,20 @@ describe.each(doors)('a $era client over $door', ({ era, door }) => {
     });
   });
 
+  test('hears at least every 2 s that long work goes on', { timeout: 60_000 }, async () => {
+    const client = await openAt(door, era);
+    const { runId } = await client.call('start_workflow', { workflow: 'relay' });
+    await askWorld(world.url, '/fault', { name: 'second', fault: 'fail-before', left: 1_000 });
+    const heardAt = [performance.now()];
+    const onProgress = () => void heardAt.push(performance.now());
+    await client.raw('advance_run', { run: runId, event: 'go', waitMs: 8_000 }, { onProgress });
+    heardAt.push(performance.now());
+    const gaps = heardAt.slice(1).map((at, index) => at - (heardAt[index] ?? at));
+    // The interval is 1.5 s; what a busy machine adds to it is not ours.
+    expect(Math.max(...gaps)).toBeLessThan(2_500);
+    expect((heardAt.at(-1) ?? 0) - (heardAt[0] ?? 0)).toBeGreaterThan(3_000); // long enough that silence would show
+  });
+
   test('is told errors by code, and what may not be shown by a log id', async () => {
     const client = await openAt(door, era);
     expect(await client.refused('test_broken', { run: 'app-error' })).toEqual({
