@@ -82,6 +82,7 @@ async function measure(mb) {
     };
   } finally {
     await cluster.stop();
+    await run('gpgconf', ['--homedir', join(folder, 'gpg'), '--kill', 'all']).catch(() => undefined); // gpg leaves an agent behind
     rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -132,7 +132,7 @@ test.skipIf(why)(
 );
 
 test.skipIf(why)(
-  'a single 503, a dropped and a hanging part do not disturb a backup',
+  'a single 503 and dropped requests do not disturb a backup',
   async () => {
     await addBucket();
     s3.trouble({ method: 'PUT', when: /dump.*partNumber=1/, times: 1, as: '503' });
