@@ -4,9 +4,9 @@ import { defineEffect } from './contract.ts';
 
 export const rotateRequest = z.strictObject({
   secret: z
-    .enum(['jwt', 'database-password', 'both'])
+    .enum(['jwt', 'database-password', 'both', 'vault-key', 'meta-key'])
     .describe(
-      'jwt: JWT_SECRET with both keys, JWT_KEYS, JWT_JWKS and the secret that the database keeps; database-password: POSTGRES_PASSWORD with every role that has it and the pooler; both: in one change',
+      'jwt: JWT_SECRET with both keys, JWT_KEYS, JWT_JWKS and the secret that the database keeps; database-password: POSTGRES_PASSWORD with every role that has it and the pooler; both: in one change; vault-key: VAULT_ENC_KEY, and what the pooler keeps is sealed anew; meta-key: PG_META_CRYPTO_KEY',
     ),
 });
 

@@ -13,6 +13,9 @@ const passwordCodes = [
   'SECRET_STRAY_CHARACTERS',
 ];
 
+/** Encryption keys that rotate-secrets replaces with all that is sealed with them. */
+const publicKeys: Readonly<Record<string, string>> = { VAULT_ENC_KEY: 'vault-key', PG_META_CRYPTO_KEY: 'meta-key' };
+
 /** What manage-domain changes at a route, by finding. */
 const domainChanges: Readonly<Record<string, string>> = {
   DOMAIN_HTTP: '--set certificate=letsencrypt',
@@ -47,6 +50,8 @@ export function commandFor({ code, at, severity, current, fix }: Finding, target
   if (atKeys || refusedKey) return `capstan run repair-keys --set target=${target}`;
   if (at === 'POSTGRES_PASSWORD' && passwordCodes.includes(code))
     return `capstan run rotate-secrets --set target=${target} --set secret=database-password`;
+  const key = code === 'SECRET_PUBLIC' ? publicKeys[at] : undefined;
+  if (key !== undefined) return `capstan run rotate-secrets --set target=${target} --set secret=${key}`;
   const domain = domainCommand({ code, at, fix }, target);
   if (domain !== undefined) return domain;
   const size = poolSizes[at];

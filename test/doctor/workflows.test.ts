@@ -86,6 +86,15 @@ test.each([
   expect(commandsOf(facts)).toContain(`${code}: rotate-secrets --set target=shop --set secret=database-password`);
 });
 
+test.each([
+  ['VAULT_ENC_KEY', 'your-encryption-key-32-chars-min', 'vault-key'],
+  ['PG_META_CRYPTO_KEY', 'SAMPLE_KEY', 'meta-key'],
+])('a public %s is replaced by rotate-secrets', (name, value, secret) => {
+  expect(commandsOf(ofEnv(changed(healthyEnv, { [name]: value })))).toContain(
+    `SECRET_PUBLIC: rotate-secrets --set target=shop --set secret=${secret}`,
+  );
+});
+
 test('a size that the pooler ignores leads to resize-pool with that size, an invalid one with the template’s', () => {
   const fixes = fixesOf(changed(healthyEnv, { POOLER_DEFAULT_POOL_SIZE: '40', POOLER_MAX_CLIENT_CONN: 'many' }), 'shop');
   expect(fixes.filter(({ code }) => code.startsWith('POOLER_SETTING_')).map(({ fix }) => fix.split('. By hand')[0])).toEqual([

@@ -56,6 +56,7 @@ test('somebody’s edit between write and undo: the undo stops and overwrites no
   await save('crlf', theirs);
   const stuck = await stage.rollback(review.runId, 'review');
   expect(stuck).toMatchObject({ status: 'needs_attention', error: { code: 'CHANGED_BY_SOMEBODY_ELSE' } });
+  expect(JSON.stringify(stuck.error?.details)).toContain('https://theirs.example.org');
   expect(await stage.env('crlf')).toBe(theirs);
 }, 90_000);
 

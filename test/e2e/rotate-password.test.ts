@@ -228,14 +228,41 @@ test('a role that somebody gave another password meanwhile is not written over, 
   expect((await verifiers('crlf'))['authenticator']).toBe(again);
 }, 120_000);
 
+test('a new VAULT_ENC_KEY seals anew what the pooler keeps, a new PG_META_CRYPTO_KEY is all there is; both are taken back', async () => {
+  const text = await stage.env('gen-c');
+  const [old, users] = [await valuesOf('gen-c'), await poolerUsers('gen-c')];
+  const password = old['POSTGRES_PASSWORD'] ?? '';
+  const vault = await stage.start('rotate-secrets', { target: 'gen-c', secret: 'vault-key' });
+  expect(done(await stage.approve(vault.runId))).toEqual(isDone);
+  const now = await valuesOf('gen-c');
+  expect(Object.keys(now).filter((name) => now[name] !== old[name])).toEqual(['VAULT_ENC_KEY']);
+  const sealed = (await poolerUsers('gen-c')).map(([, , hex = '']) => decryptPassword(Buffer.from(hex, 'hex'), now['VAULT_ENC_KEY'] ?? ''));
+  expect(sealed).toEqual([password]);
+  expect(await entries('gen-c', now, password)).toEqual({ pooler: 'in', direct: 'supabase_admin' });
+  await stage.rollback(vault.runId, 'review');
+  expect([await stage.env('gen-c'), await poolerUsers('gen-c')]).toEqual([text, users]);
+  expect(await entries('gen-c', old, password)).toEqual({ pooler: 'in', direct: 'supabase_admin' });
+  const meta = await stage.start('rotate-secrets', { target: 'gen-c', secret: 'meta-key' });
+  expect(done(await stage.approve(meta.runId))).toEqual(isDone);
+  const after = await valuesOf('gen-c');
+  expect(Object.keys(after).filter((name) => after[name] !== old[name])).toEqual(['PG_META_CRYPTO_KEY']);
+  expect(await entries('gen-c', after, password)).toEqual({ pooler: 'in', direct: 'supabase_admin' });
+  expect((await entries('gen-c', old, password)).direct).not.toBe('supabase_admin');
+  await stage.rollback(meta.runId, 'review');
+  expect(await stage.env('gen-c')).toBe(text);
+}, 180_000);
+
 test('a password inside URLs of the environment, the compose file and mounted files goes along; other texts that hold the word stay', async () => {
   const api = composeApi(sandbox, 'gen-b');
   const old = await valuesOf('gen-b');
   const was = old['POSTGRES_PASSWORD'] ?? '';
   const own = `# reports read from here\nREPORTS_URL=postgres://postgres:${was}@db:5432/postgres?x=1\nNOTE=about-${was}-nothing\n`;
   await api.setEnv(`${await api.env()}${own}`);
+  const logflare = `create table _analytics.source_backends (id int, type varchar, config jsonb); insert into _analytics.source_backends values (1, 'postgres', '{"url": "x"}')`;
+  await sqlInContainer(sandbox, 'gen-b', logflare, '_supabase');
   const review = await stage.start('rotate-secrets', { target: 'gen-b', secret: 'database-password' });
   expect(review.state).toBe('review');
+  expect(JSON.stringify(review.warnings)).toContain('LOGFLARE_ROW');
   await stage.approve(review.runId);
   const now = await valuesOf('gen-b');
   const is = now['POSTGRES_PASSWORD'] ?? '';

@@ -50,6 +50,7 @@ export async function planPassword(
   const { session, database, hasTenants } = await openInner((name) => openWithoutPassword(deps, ctx, snapshot, name));
   try {
     const roles = await roleCells(session, present, password);
+    const ownCopies = await logflareCopies(session);
     const users = hasTenants ? await poolerCells(session, { present, password, vaultKey: values.get('VAULT_ENC_KEY') ?? '' }) : [];
     const texts = replacePassword(
       { ...snapshot, env: printEnv(setEnv(parseEnv(env), 'POSTGRES_PASSWORD', password)) },
@@ -71,6 +72,14 @@ export async function planPassword(
           code: 'CONNECTIONS_BREAK',
           say: 'Every service starts anew, the database too; whoever connects with the earlier password is refused from then on.',
         },
+        ...(ownCopies > 0
+          ? [
+              {
+                code: 'LOGFLARE_ROW',
+                say: 'This Logflare keeps the address of its database, with the password, in _analytics.source_backends; no statement of ours may hold a password, so set the url in that row by hand after the deployment, or logs stop.',
+              },
+            ]
+          : []),
         ...roles.others.map((role) => ({
           code: 'ROLE_HAD_ANOTHER_PASSWORD',
           say: `The role ${role} has another password than POSTGRES_PASSWORD; its services log in with that variable, so it gets the new one too.`,
@@ -93,6 +102,16 @@ async function roleCells(session: SqlSession, present: string, password: string)
     cells: chosen.map(({ role, verifier }) => ({ kind: 'role', role, before: verifier, after: makeVerifier(password) })),
     others: chosen.filter((row) => !row.has).map(({ role }) => role),
   };
+}
+
+/** Rows in which older versions of Logflare keep a URL of their own; newer ones read POSTGRES_BACKEND_URL at every start. */
+async function logflareCopies(session: SqlSession): Promise<number> {
+  const { rows } = await session.query<{ here: boolean }>("select to_regclass('_analytics.source_backends') is not null as here");
+  if (rows[0]?.here !== true) return 0;
+  const found = await session.query<{ copies: number }>(
+    "select count(*)::int as copies from _analytics.source_backends where type = 'postgres' and config ? 'url'",
+  );
+  return Number(found.rows[0]?.copies ?? 0);
 }
 
 const userRow = z.object({ id: z.string(), user: z.string(), sealed: z.string() });

@@ -1,9 +1,11 @@
-/** Planning new secrets although nothing is wrong with the present ones: the JWT secret, the database password, or both in one change. */
+/** Planning new secrets although nothing is wrong with the present ones: the JWT secret, the database password, both in one change, or an encryption key. */
 import { planRotation as contract } from '../../../machines/effects/rotate-secrets.ts';
 import type { DokployDeps } from '../dokploy/session.ts';
 import { defineHandler } from '../handler.ts';
+import { toCamelCase } from '../target/effects.ts';
 import { planChange, type Wanted } from './plan.ts';
 import { wantedKeys } from './repair-keys.ts';
+import { planMetaKey, planVaultKey } from './rotate-keys.ts';
 import { planPassword } from './rotate-password.ts';
 import { assertReadable, readSnapshot } from './snapshot.ts';
 
@@ -15,6 +17,14 @@ export function planRotation(deps: DokployDeps) {
       const snapshot = await readSnapshot(ctx, input.snapshot);
       assertReadable(snapshot);
       const { secret } = input.request;
+      if (secret === 'vault-key' || secret === 'meta-key') {
+        const { name, value, ...change } = secret === 'meta-key' ? planMetaKey(snapshot) : await planVaultKey(deps, ctx, snapshot);
+        return planChange(ctx, snapshot, {
+          ...change,
+          workflow,
+          note: { secrets: { [toCamelCase(name)]: ctx.secrets.mint(name, value) } },
+        });
+      }
       const keys: Wanted | undefined =
         secret === 'database-password' ? undefined : await wantedKeys(ctx, snapshot, { workflow, wantsNewSecret: true });
       if (keys && secret === 'jwt') return planChange(ctx, snapshot, keys);

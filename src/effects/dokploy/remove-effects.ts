@@ -69,6 +69,11 @@ export function createRemoveHandlers(deps: RemoveDeps) {
             ...(data === null ? ['How much data it holds is not known: its database could not be asked.'] : []),
             ...(backup === null ? ['No backup of it was ever found whole.'] : []),
             ...(backup !== null && !backup.fresh ? ['The newest backup that was found whole is older than a day.'] : []),
+            ...(backup?.fresh === true
+              ? []
+              : [
+                  `Run the workflow backup for ${input.target} first and look again: then one confirmation is enough, and there is a way back.`,
+                ]),
             ...(projectGoes ? [] : ['Its Dokploy project stays: other services are in it.']),
           ],
         };
