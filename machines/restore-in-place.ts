@@ -98,8 +98,18 @@ export const inPlaceStates = {
       id: 'openGateway',
       src: 'restore.openGateway@1',
       input: ({ context }) => ({ ...scope(context), closedAt: context.gateway?.closedAt ?? null }),
-      onDone: { target: 'finishing', actions: assign(({ event }) => ({ opened: event.output })) },
+      onDone: { target: 'puttingObjects', actions: assign(({ event }) => ({ opened: event.output })) },
       onError: { target: 'stopped', actions: assign(({ event }) => failed(event.error, 'opening')) },
+    },
+  }),
+  puttingObjects: restoring.createStateConfig({
+    meta: { title: 'Bringing the storage objects back', step: 6 },
+    invoke: {
+      id: 'putObjects',
+      src: 'restore.putObjects@1',
+      input: ({ context }) => scope(context),
+      onDone: { target: 'finishing', actions: assign(({ event }) => ({ objects: event.output })) },
+      onError: { target: 'stopped', actions: assign(({ event }) => failed(event.error, 'objects')) },
     },
   }),
   givingBack: restoring.createStateConfig({

@@ -11,6 +11,7 @@ import type {
   openGateway,
   planRestore,
   proveRestore,
+  putObjects,
   safetyBackup,
   swapDatabase,
 } from './effects/restore.ts';
@@ -33,7 +34,7 @@ export const restoreInput = z.strictObject({
 type Out<C extends { output: z.ZodType }> = z.infer<C['output']>;
 
 /** Where a retry goes on. */
-export type RestoreStep = 'roles' | 'database' | 'proof' | 'opening' | 'finish';
+export type RestoreStep = 'roles' | 'database' | 'proof' | 'opening' | 'objects' | 'finish';
 
 export type RestoreContext = {
   input: z.infer<typeof restoreInput>;
@@ -47,6 +48,7 @@ export type RestoreContext = {
   safety: Out<typeof safetyBackup> | null;
   swapped: Out<typeof swapDatabase> | null;
   opened: Out<typeof openGateway> | null;
+  objects: Out<typeof putObjects> | null;
   failedAt: RestoreStep | null;
   error: RunError | null;
   warnings: Warning[];
@@ -74,6 +76,7 @@ export const restoring = setup({
     'restore.swapDatabase@1': actorOf(contracts['restore.swapDatabase@1']),
     'restore.giveBack@1': actorOf(contracts['restore.giveBack@1']),
     'restore.openGateway@1': actorOf(contracts['restore.openGateway@1']),
+    'restore.putObjects@1': actorOf(contracts['restore.putObjects@1']),
     'restore.finish@1': actorOf(contracts['restore.finish@1']),
   },
   guards: {

@@ -28,6 +28,7 @@ export const restoreMachine = restoring.createMachine({
     safety: null,
     swapped: null,
     opened: null,
+    objects: null,
     failedAt: null,
     error: null,
     warnings: [],
@@ -39,6 +40,7 @@ export const restoreMachine = restoring.createMachine({
     safetyBackup: context.safety?.backup ?? null,
     gateway: context.gateway?.gateway ?? null,
     downMs: context.opened?.downMs ?? null,
+    objects: context.objects,
     createdRoles: context.roles?.created ?? [],
     repaired: context.applied?.repaired ?? [],
     proof: context.proof,
@@ -169,6 +171,7 @@ export const restoreMachine = restoring.createMachine({
           { guard: ({ context }) => context.failedAt === 'database', target: 'applyingDatabase', actions: assign(answered) },
           { guard: ({ context }) => context.failedAt === 'proof', target: 'proving', actions: assign(answered) },
           { guard: ({ context }) => context.failedAt === 'opening', target: 'openingGateway', actions: assign(answered) },
+          { guard: ({ context }) => context.failedAt === 'objects', target: 'puttingObjects', actions: assign(answered) },
           { target: 'finishing', actions: assign(answered) },
         ],
       },
@@ -188,7 +191,7 @@ export const restore = {
   description:
     'Verifies a backup whole, restores one database of it into a new one beside those in use, and compares definitions, owners, grants, settings and every row with what was backed up. With mode replace it then, asked again, takes the name of the one in use: the gateway is closed, connections end, what was in use is backed up, verified and kept, and any failure gives it back by itself. Needs a superuser connection. Risks: space for a second copy; with replace a downtime as long as a backup, announced in the plan. Usual duration: two minutes per GB.',
   aliases: ['restore_backup', 'restore_database', 'dokploy_restore_backup'],
-  revision: 2,
+  revision: 3,
   machine: restoreMachine,
   input: restoreInput,
   steps: [
@@ -200,5 +203,5 @@ export const restore = {
     'in place: needs approval; gateway closed, connections ended, safety backup, proven again, put in place, opened',
     'finish: statistics',
   ],
-  show: ['input', 'plan', 'verified', 'roles', 'applied', 'proof', 'gateway', 'safety', 'swapped', 'opened', 'failedAt'],
+  show: ['input', 'plan', 'verified', 'roles', 'applied', 'proof', 'gateway', 'safety', 'swapped', 'opened', 'objects', 'failedAt'],
 } as const satisfies WorkflowDefinition;

@@ -36,6 +36,8 @@ export const planRestore = defineEffect({
     tables: z.number().int(),
     rows: z.number().int(),
     createRoles: z.array(z.string()),
+    /** Bytes of storage objects are brought back too. */
+    objects: z.boolean(),
     writes: z.array(z.string()),
     warnings: z.array(warning),
   }),
@@ -170,6 +172,18 @@ export const swapDatabase = defineEffect({
   ...renames,
   input: restoreScope,
   output: z.object({ database: z.string(), keptAs: z.string() }),
+});
+
+/** Bytes of storage objects through the storage service; only what it does not give as it was is written. */
+export const putObjects = defineEffect({
+  name: 'restore.putObjects@1',
+  title: 'Bring the storage objects back',
+  ...longStream,
+  onPartial: 'rerun',
+  locks: restoreLock,
+  leaves: 'storage objects that were written stay in the storage service',
+  input: restoreScope,
+  output: z.object({ objects: z.number().int(), written: z.number().int(), lost: z.number().int() }),
 });
 
 /** The database that was in use has its name again, wherever the replacement stopped. */

@@ -76,6 +76,7 @@ export const abilities = {
   'restore.swapDatabase@1': undoes,
   'restore.giveBack@1': once,
   'restore.openGateway@1': undoes,
+  'restore.putObjects@1': once,
   'restore.finish@1': undoes,
   'sql.planStatement@1': runs,
   'sql.runStatement@1': once,

@@ -8,6 +8,7 @@ import { type SandboxProcess, startSandboxProcess } from '../../src/demo/sandbox
 import { environmentOf, servicesOf } from '../../src/effects/backup/environment.ts';
 import { readEncrypted } from '../../src/effects/backup/pipeline.ts';
 import { planBackup } from '../../src/effects/backup/plan-backup.ts';
+import { differencesOf } from '../../src/effects/backup/restore-other-parts.ts';
 import { createFolderStore } from '../../src/effects/backup/stores/folder.ts';
 import { openBackup } from '../../src/effects/backup/verify.ts';
 import { writePart } from '../../src/effects/backup/write-part.ts';
@@ -197,3 +198,11 @@ test.skipIf(why)(
   },
   60_000,
 );
+
+test('what changed in an environment since a backup is told by names alone', () => {
+  const base = { format: 'capstan-environment/1' as const, env: 'A=1\nB=secret-canary\nC=3\r\n', composeFile: 'services: {}', mounts: [] };
+  expect(differencesOf(base, base)).toEqual([]);
+  expect(differencesOf(base, { ...base, env: 'A=1\nB=other-canary\nC=3\nD=4\n' })).toEqual(['B', 'D']);
+  const mounts = [{ type: 'file', filePath: '/a', content: 'x' }];
+  expect(differencesOf(base, { ...base, composeFile: 'services: {a: {}}', mounts })).toEqual(['compose text', 'files']);
+});

@@ -11,8 +11,8 @@ export type Scenario = Pick<WorkflowTask, 'answers' | 'until' | 'back'> & {
   input?: Record<string, unknown>;
   /** A file that the input names by this key, with its text. */
   file?: { key: string; text: string };
-  /** Runs undisturbed in the same home before. */
-  first?: Scenario & { workflow: WorkflowName };
+  /** Run undisturbed in the same home before, one after the other. */
+  first?: (Scenario & { workflow: WorkflowName })[];
   /** The input names the newest configuration snapshot that is kept by then. */
   snapshot?: true;
   /** The target has a direct connection to a database of its own, which this fills. Where its programs are missing, the scenario is skipped. */
@@ -52,7 +52,7 @@ const later = 'insert into public.kept values (1001)';
 const inPlace: Scenario = {
   instance: 'gen-c',
   database: { fill: replaced, later },
-  first: { workflow: 'backup', ...backingUp, input: { parts: ['database', 'roles'] } },
+  first: [{ workflow: 'backup', ...backingUp, input: { parts: ['database', 'roles'] } }],
   newestBackup: true,
   input: { mode: 'replace' },
   answers: { review: ['approve'], swapReview: ['swap'] },
@@ -92,7 +92,7 @@ export const scenarios: Record<string, Scenario> = {
   },
   'restore-config': {
     instance: 'gen-c',
-    first: { workflow: 'update-env', ...editing },
+    first: [{ workflow: 'update-env', ...editing }],
     snapshot: true,
     answers: approved,
     until: 'done',
@@ -135,6 +135,16 @@ export const scenarios: Record<string, Scenario> = {
     leaves: 'nothing',
   },
   backup: { ...backingUp, proof: wholeBackup },
+  'cleanup-backups': {
+    ...backingUp,
+    first: [
+      { workflow: 'backup', ...backingUp },
+      { workflow: 'backup', ...backingUp },
+    ],
+    input: { keepLast: 1 },
+    answers: approved,
+    proof: wholeBackup,
+  },
   restore: { ...inPlace, proof: restoredInPlace },
   'restore: and back': { ...inPlace, back: { from: 'done', to: 0 }, proof: untouched },
   'backup: and back': { ...backingUp, back: { from: 'done', to: 0 }, proof: noBackup },

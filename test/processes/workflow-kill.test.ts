@@ -70,9 +70,8 @@ async function walkOf(name: string, scenario: Scenario): Promise<Walk> {
     ...(scenario.password ? { postgresPassword: /^POSTGRES_PASSWORD=(.*)$/m.exec((await serviceOf(instance))?.env ?? '')?.[1] ?? '' } : {}),
   });
   const walk = { home, workflow, name, input: { target: instance, ...input }, answers, until, ...(back ? { back } : {}) };
-  if (first) {
-    const { workflow: earlier, input: firstInput, ...rest } = first;
-    const begun = { home, workflow: earlier, name: `${name} first`, input: { target: instance, ...firstInput } };
+  for (const [index, { workflow: earlier, input: firstInput, ...rest }] of (first ?? []).entries()) {
+    const begun = { home, workflow: earlier, name: `${name} first ${index}`, input: { target: instance, ...firstInput } };
     expect(await finish({ ...begun, answers: rest.answers, until: rest.until })).toMatchObject({ state: rest.until });
   }
   if (database?.later) await postgres?.sql(database.later, databaseOf(name));

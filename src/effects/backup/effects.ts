@@ -7,6 +7,7 @@ import { discard, publishBackup } from './publish.ts';
 import { applyDatabase, applyRoles } from './restore-apply.ts';
 import { finishRestore } from './restore-finish.ts';
 import { closeGateway, openGateway } from './restore-gateway.ts';
+import { putObjects } from './restore-objects.ts';
 import { planRestore } from './restore-plan.ts';
 import { proveRestore } from './restore-prove.ts';
 import { safetyBackup } from './restore-safety.ts';
@@ -34,6 +35,7 @@ export function createBackupHandlers(deps: BackupDeps) {
     'restore.swapDatabase@1': swapDatabase(),
     'restore.giveBack@1': giveBack(),
     'restore.openGateway@1': openGateway(deps),
+    'restore.putObjects@1': putObjects(deps),
     'restore.finish@1': finishRestore(deps),
   };
 }

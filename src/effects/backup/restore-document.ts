@@ -23,6 +23,8 @@ export const restorePlan = z.strictObject({
   /** Service whose container is stopped meanwhile; null when none can be, or nothing is replaced. */
   gateway: z.string().nullable(),
   createRoles: z.array(z.string()),
+  /** Bytes of storage objects are brought back too. */
+  objects: z.boolean(),
 });
 export type RestorePlan = z.infer<typeof restorePlan>;
 

@@ -11,6 +11,7 @@ import type { DatabaseContents } from './database-contents.ts';
 import { type BackupDeps, databaseOf } from './deps.ts';
 import { maintenance, type RestorePlan, rolesOf } from './restore-document.ts';
 import { gatewayOf } from './restore-gateway.ts';
+import { planOtherParts } from './restore-other-parts.ts';
 import { requireExtensions, requireFree, requireInUse, requireServer, requireSpace } from './restore-preflight.ts';
 import type { RolesDocument } from './roles.ts';
 import { contentsOf, openBackup } from './verify.ts';
@@ -48,6 +49,7 @@ export function planRestore(deps: BackupDeps) {
         const warnings = await requireSpace(client, file.rawBytes);
         const downtime = input.mode === 'replace' ? await announce(deps, ctx, client, target, file.database, file.rawBytes) : null;
         const { create, absent } = await missingRoles(client, contents, roles);
+        const others = await planOtherParts(deps, ctx, opened, { target, inPlace: input.mode === 'replace', contents });
         const plan: RestorePlan = {
           version: 1,
           backup: row.id,
@@ -58,6 +60,7 @@ export function planRestore(deps: BackupDeps) {
           keepAs,
           gateway: downtime?.service ?? null,
           createRoles: create,
+          objects: others.objects,
         };
         const text = JSON.stringify(plan);
         return {
@@ -74,8 +77,12 @@ export function planRestore(deps: BackupDeps) {
           rows: contents.figures.tables.reduce((sum, table) => sum + table.rows, 0),
           createRoles: create,
           downtime: downtime?.shown ?? null,
-          writes: writesOf(plan),
-          warnings: [...warnings, ...(downtime?.warnings ?? []), ...(absent.length === 0 ? [] : [rolesAbsent(absent)])],
+          objects: others.objects,
+          writes: [
+            ...writesOf(plan),
+            ...(others.objects ? ['write the storage objects that the service does not give as they were, and read each back'] : []),
+          ],
+          warnings: [...warnings, ...(downtime?.warnings ?? []), ...others.warnings, ...(absent.length === 0 ? [] : [rolesAbsent(absent)])],
         };
       } finally {
         await client.end();

@@ -4,7 +4,7 @@ import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Headers } from 'tar-stream';
 import { AppError } from '../../errors.ts';
-import { createTransfer } from '../http/transfer.ts';
+import { createTransfer, type Transfer } from '../http/transfer.ts';
 import type { ManifestFile } from './manifest.ts';
 import { readDocument, readEncrypted } from './pipeline.ts';
 import {
@@ -34,7 +34,7 @@ export async function verifyObjects(opened: OpenedBackup, file: ManifestFile, on
 }
 
 /**
- * Puts every object of a backup into the storage service of a target and reads each back. The buckets and rows must be there: they
+ * Puts every object of a backup that the storage service of a target does not give as it was into it, and reads each back. The buckets and rows must be there: they
  * come with the database. Content type and cache time are set again; owner and creation time stay those of the rows.
  * Throws STORAGE_REFUSED, STORAGE_UNREACHABLE, BACKUP_DAMAGED, RESTORE_DIFFERS. Doing it twice does no harm.
  */
@@ -44,11 +44,14 @@ export async function restoreObjects(
   file: ManifestFile,
   access: StorageAccess,
   onBytes: (bytes: number) => void = () => undefined,
-): Promise<{ objects: number; lost: number }> {
+): Promise<{ objects: number; written: number; lost: number }> {
   const { lost } = await storageContentsOf(opened, file);
   const transfer = createTransfer(access.baseUrl, access.reach, { signal: ctx.signal });
+  let written = 0;
   try {
     const objects = await eachObject(opened, file, onBytes, async (object, body) => {
+      if ((await hashNow(ctx, transfer, access, object)) === object.sha256) return void body.resume();
+      written += 1;
       const headers = {
         ...keysOf(access),
         'content-length': String(object.bytes),
@@ -60,16 +63,30 @@ export async function restoreObjects(
       const answer = await transfer.send('POST', path, headers, body);
       if (answer.status !== 200) throw unwritten(object, await refusal(answer));
       answer.body.resume();
-      const again = await transfer.get(objectPath(object.bucket, object.name), keysOf(access));
-      if (again.status !== 200) throw unwritten(object, await refusal(again));
-      const hash = createHash('sha256');
-      await pipeline(again.body, hashing(hash).resume(), { signal: ctx.signal });
-      if (hash.digest('hex') !== object.sha256) throw unwritten(object, 'it reads back as other bytes');
+      const now = await hashNow(ctx, transfer, access, object);
+      if (now !== object.sha256) throw unwritten(object, now === undefined ? 'it is not there afterwards' : 'it reads back as other bytes');
     });
-    return { objects, lost: lost.length };
+    return { objects, written, lost: lost.length };
   } finally {
     transfer.close();
   }
+}
+
+/** What the service gives of an object now; undefined when it has none. */
+async function hashNow(
+  ctx: Pick<ReadingContext, 'signal'>,
+  transfer: Transfer,
+  access: StorageAccess,
+  { bucket, name }: StoredObject,
+): Promise<string | undefined> {
+  const answer = await transfer.get(objectPath(bucket, name), keysOf(access));
+  if (answer.status !== 200) {
+    await refusal(answer); // throws where the fault is not the object's
+    return undefined;
+  }
+  const hash = createHash('sha256');
+  await pipeline(answer.body, hashing(hash).resume(), { signal: ctx.signal });
+  return hash.digest('hex');
 }
 
 /** Calls `take` with each object as it comes; its bytes are judged as they go by, the whole file at its end. */

@@ -1,0 +1,74 @@
+/** What a backup holds beside databases, and what a restore makes of it: objects come back, an environment is only compared. */
+import type { Warning } from '../../../machines/effects/shapes.ts';
+import { AppError } from '../../errors.ts';
+import type { EffectContext } from '../handler.ts';
+import type { DatabaseContents } from './database-contents.ts';
+import type { BackupDeps } from './deps.ts';
+import { type EnvironmentDocument, environmentOf, readEnvironment } from './environment.ts';
+import { objectsOf } from './restore-objects.ts';
+import { storageAccess } from './storage-objects.ts';
+import type { OpenedBackup } from './verify.ts';
+
+type Chosen = { target: string; inPlace: boolean; contents: DatabaseContents };
+
+export async function planOtherParts(
+  deps: BackupDeps,
+  ctx: EffectContext,
+  opened: OpenedBackup,
+  chosen: Chosen,
+): Promise<{ objects: boolean; warnings: Warning[] }> {
+  const warnings: Warning[] = [];
+  const record = await ctx.target(chosen.target);
+  const lists = chosen.contents.catalog.relations.some(({ schema, name }) => schema === 'storage' && name === 'objects');
+  const held = lists && objectsOf(opened.manifest) !== undefined;
+  const reachable = held && chosen.inPlace && (await storageAccess(ctx, record)) !== undefined;
+  if (held && !reachable)
+    warnings.push({
+      code: 'OBJECTS_NOT_RESTORED',
+      say: chosen.inPlace
+        ? 'The bytes of storage objects in the backup are not brought back: the target has no address or no service key.'
+        : 'The bytes of storage objects in the backup are not brought back beside: the storage service reads the database in use only.',
+    });
+  const file = opened.manifest.files.find(({ kind, role }) => kind === 'environment' && role === 'data');
+  if (file && record.dokploy) warnings.push(...(await environmentWarnings(deps, ctx, opened, file, record)));
+  return { objects: reachable, warnings };
+}
+
+async function environmentWarnings(
+  deps: BackupDeps,
+  ctx: EffectContext,
+  opened: OpenedBackup,
+  file: OpenedBackup['manifest']['files'][number],
+  record: Awaited<ReturnType<EffectContext['target']>>,
+): Promise<Warning[]> {
+  const then = await environmentOf(opened, file);
+  const now = await readEnvironment(deps, ctx, record).catch((error: unknown) => {
+    if (ctx.signal.aborted || !(error instanceof AppError)) throw error;
+    return undefined;
+  });
+  if (!now)
+    return [{ code: 'ENVIRONMENT_UNKNOWN', say: 'What the environment is now could not be read, so it was not compared with the backup.' }];
+  const differs = differencesOf(then, now);
+  if (differs.length === 0) return [];
+  const [shown, more] = [differs.slice(0, 12), differs.length - 12];
+  return [
+    {
+      code: 'ENVIRONMENT_DIFFERS',
+      say: `A restore leaves the environment alone; since the backup there changed: ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}. An earlier configuration comes back with the workflow restore-config.`,
+    },
+  ];
+}
+
+/** Names alone: variables, `compose text`, `files`. Pure. */
+export function differencesOf(then: EnvironmentDocument, now: EnvironmentDocument): string[] {
+  const valuesOf = ({ env }: EnvironmentDocument) =>
+    new Map([...env.matchAll(/^(?:export\s+)?([A-Za-z_]\w*)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value.trimEnd()]));
+  const [before, after] = [valuesOf(then), valuesOf(now)];
+  const filesOf = ({ mounts }: EnvironmentDocument) =>
+    JSON.stringify(mounts.map(({ type, filePath, content }) => [type ?? '', filePath ?? '', content ?? '']).sort());
+  return [
+    ...[...new Set([...before.keys(), ...after.keys()])].filter((name) => before.get(name) !== after.get(name)).sort(),
+    ...(then.composeFile === now.composeFile ? [] : ['compose text']),
+    ...(filesOf(then) === filesOf(now) ? [] : ['files']),
+  ];
+}
