@@ -1,4 +1,7 @@
-/** The fault matrix of every registered workflow and of the relay, on all cores; ends with `N cases, D differences`. */
+/**
+ * The fault matrix of every registered workflow and of the relay, on all cores; ends with `N cases, D differences`.
+ * Names after `--` leave only those workflows.
+ */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
@@ -8,13 +11,17 @@ import { faultMatrix, matrixPaths, mergeReports } from '../dist-test/src/testing
 import { tableOf } from '../dist-test/src/testing/table.js';
 import { relay, relayContracts } from '../dist-test/test/helpers/relay.js';
 
-const all = [{ workflow: relay, contracts: relayContracts }, ...Object.values(workflows).map((workflow) => ({ workflow, contracts }))];
+const every = [{ workflow: relay, contracts: relayContracts }, ...Object.values(workflows).map((workflow) => ({ workflow, contracts }))];
+const names = process.argv.slice(process.send ? 4 : 2);
+const all = names.length === 0 ? every : every.filter(({ workflow }) => names.includes(workflow.name));
+const unknown = names.filter((name) => !all.some(({ workflow }) => workflow.name === name));
+if (unknown.length > 0) throw new Error(`no workflow is called ${unknown.join(', ')}`);
 
 await (process.send ? playShare() : playAll());
 
 /** A share in a process of its own: searches the paths of some workflows, hears those of all, plays its part of every one. */
 async function playShare() {
-  const [part, of] = process.argv.slice(2).map(Number);
+  const [part, of] = process.argv.slice(2, 4).map(Number);
   process.send(all.map((one, index) => (index % of === part - 1 ? matrixPaths(one) : null)));
   const [paths] = await once(process, 'message');
   const reports = [];
@@ -26,7 +33,7 @@ async function playAll() {
   const of = Math.min(4, availableParallelism());
   // Thousands of short runs make much short-lived garbage: a larger young generation leaves fewer collections.
   const shares = Array.from({ length: of }, (_, index) =>
-    fork(new URL(import.meta.url), [String(index + 1), String(of)], { execArgv: ['--max-semi-space-size=128'] }),
+    fork(new URL(import.meta.url), [String(index + 1), String(of), ...names], { execArgv: ['--max-semi-space-size=128'] }),
   );
   const searched = await Promise.all(shares.map(answerOf));
   const paths = all.map((_, index) => searched[index % of][index]);

@@ -20,8 +20,12 @@ export type WorkflowTask = {
   input: Record<string, unknown>;
   /** State to the event that answers it there. */
   answers: Record<string, [event: string, payload?: Record<string, unknown>]>;
+  /** The same for states that tell an error. */
+  onError?: WorkflowTask['answers'];
   /** The state that it is led to. */
   until: string;
+  /** It counts as reached only with an error of this code. */
+  error?: string;
   /** From this state it is taken back to that checkpoint, once, and led no further. */
   back?: { from: string; to: string | 0 };
   /** How long an effect in doubt is asked about; default: as its contract says. */
@@ -88,12 +92,13 @@ async function lead(): Promise<RunView> {
   for (let steps = 0; steps < 40; steps++) {
     const view = await engine.waitFor(runId, { waitMs: 90_000 });
     const wentBack = (await engine.timeline(runId, { after: 0, limit: 500 })).some((event) => event.type === 'capstan.rolled_back');
-    const { back, answers } = task;
-    const answer = answers[view.state];
+    const { back, until, error } = task;
+    const answer = (view.error ? task.onError : task.answers)?.[view.state];
+    const reached = view.state === until && view.error?.code === error;
     const turns = back !== undefined && !wentBack && view.state === back.from;
-    if (!turns && (view.status !== 'waiting' || (back ? wentBack : view.state === task.until))) return view;
+    if (!turns && (view.status !== 'waiting' || (back ? wentBack : reached))) return view;
     if (turns) await approved(() => engine.rollback({ run: runId, to: back.to }, me));
-    else if (answer && !view.error) await approved(() => engine.advance({ run: runId, event: answer[0], payload: answer[1] ?? {} }, me));
+    else if (answer) await approved(() => engine.advance({ run: runId, event: answer[0], payload: answer[1] ?? {} }, me));
     else return view;
   }
   throw new Error(`the run ${task.name} goes round in circles`);

@@ -55,6 +55,17 @@ export async function restoredInPlace(seen: Seen): Promise<void> {
   expect((await capstan(seen.home, ['backups', 'verify', safety?.id ?? '', '--json'])).exit).toBe(0);
 }
 
+/** What was in use is in use again, the copy waits beside it, and no safety backup that failed is left. */
+export async function givenBack(seen: Seen): Promise<void> {
+  await nobodyIsLeft(seen);
+  expect(await numbers(seen, seen.database)).toEqual({ n: 1000, last: 1000 });
+  expect(await seen.sql(`select relname from pg_class where relname = 'torn'`, seen.database)).toEqual([{ relname: 'torn' }]);
+  const [, copy, ...others] = await databasesLike(seen);
+  expect(others).toEqual([]);
+  expect(await numbers(seen, copy ?? '')).toEqual({ n: 1000, last: 1000 });
+  expect(await indexOf(seen)).toHaveLength(1);
+}
+
 /** What was in use is in use, and nothing of the restore but its safety backup is left. */
 export async function untouched(seen: Seen): Promise<void> {
   await nobodyIsLeft(seen);

@@ -3,9 +3,9 @@ import type { WorkflowName } from '../../machines/registry.ts';
 import type { InstanceName } from '../../src/sandbox/instances/catalogue.ts';
 import type { TestPostgres } from '../helpers/backup-postgres.ts';
 import type { WorkflowEnd, WorkflowTask } from '../helpers/workflow-process.ts';
-import { noBackup, restoredInPlace, untouched, wholeBackup } from './proofs.ts';
+import { givenBack, noBackup, restoredInPlace, untouched, wholeBackup } from './proofs.ts';
 
-export type Scenario = Pick<WorkflowTask, 'answers' | 'until' | 'back'> & {
+export type Scenario = Pick<WorkflowTask, 'answers' | 'onError' | 'until' | 'error' | 'back'> & {
   instance: InstanceName;
   /** Besides the target. */
   input?: Record<string, unknown>;
@@ -21,6 +21,8 @@ export type Scenario = Pick<WorkflowTask, 'answers' | 'until' | 'back'> & {
   password?: true;
   /** The input names the newest backup of the index by then. */
   newestBackup?: true;
+  /** Faults of the sandbox, set before the run begins. */
+  faults?: string[];
   /** What else must be true afterwards, judged from outside. */
   proof?: (seen: Seen) => Promise<void>;
   /** How environment, compose text and routes stand afterwards, compared with before; default: other ones. */
@@ -66,6 +68,9 @@ const bridging: Scenario = {
   until: 'done',
   leaves: 'same',
 };
+/** A table whose file is missing: whoever reads its rows gets an error. */
+const tornTable = `create table public.torn (id int); insert into public.torn values (1); set allow_system_table_mods = on;
+  update pg_class set relfilenode = 1 where oid = 'public.torn'::regclass`;
 const removing = { target: 'gen-b-split-second', dataIsLost: true };
 
 /** By workflow, and behind a colon which way through it where there are several. */
@@ -74,6 +79,7 @@ export const scenarios: Record<string, Scenario> = {
   rebuild: { instance: 'gen-c', answers: approved, until: 'done', leaves: 'same' },
   'repair-keys': { instance: 'gen-b', answers: approved, until: 'done', back: andBack },
   'update-env': { ...editing, back: andBack },
+  'update-env: returns by itself': { ...editing, faults: ['bad-key:1'], until: 'returned', leaves: 'same', error: 'CHANGE_NOT_PROVEN' },
   'rotate-secrets': { instance: 'gen-c', input: { secret: 'jwt' }, answers: approved, until: 'done', back: andBack },
   'rotate-secrets: password': {
     instance: 'gen-c',
@@ -146,6 +152,21 @@ export const scenarios: Record<string, Scenario> = {
     proof: wholeBackup,
   },
   restore: { ...inPlace, proof: restoredInPlace },
+  'restore: given back': {
+    ...inPlace,
+    database: { fill: replaced, later: tornTable },
+    until: 'swapReview',
+    error: 'PROGRAM_FAILED',
+    proof: givenBack,
+  },
   'restore: and back': { ...inPlace, back: { from: 'done', to: 0 }, proof: untouched },
+  'backup: given up': {
+    ...backingUp,
+    database: { fill: tornTable },
+    onError: { partFailed: ['discard'] },
+    until: 'failed',
+    error: 'PROGRAM_FAILED',
+    proof: noBackup,
+  },
   'backup: and back': { ...backingUp, back: { from: 'done', to: 0 }, proof: noBackup },
 } satisfies Partial<Record<WorkflowName | `${WorkflowName}: ${string}`, Scenario>>;
