@@ -10,8 +10,11 @@ import type { PlannedRoute } from './document.ts';
 
 export type Edit = { set: Readonly<Record<string, string>>; unset: readonly string[]; https: boolean };
 
-/** Variables that are bound to something outside the environment, each with the workflow that changes all of it. */
-export const boundVariables: Readonly<Record<string, { why: string; workflow: string }>> = {
+/** Why a value is bound, and the workflow that changes all of it; null where none does yet. */
+export type Bond = { why: string; workflow: string | null };
+
+/** Variables that are bound to something outside the environment. */
+export const boundVariables: Readonly<Record<string, Bond>> = {
   POSTGRES_PASSWORD: { why: 'the roles of the database keep the one of the first start', workflow: 'rotate-secrets' },
   JWT_SECRET: { why: 'both keys, the key sets and the database embed it', workflow: 'rotate-secrets' },
   ANON_KEY: { why: 'it must be signed with JWT_SECRET', workflow: 'repair-keys' },
@@ -20,8 +23,8 @@ export const boundVariables: Readonly<Record<string, { why: string; workflow: st
   JWT_JWKS: { why: 'it embeds JWT_SECRET', workflow: 'repair-keys' },
   VAULT_ENC_KEY: { why: 'the pooler’s stored tenant is encrypted with the earlier one', workflow: 'rotate-secrets' },
   PG_META_CRYPTO_KEY: { why: 'what was encrypted with the earlier one can no longer be read', workflow: 'rotate-secrets' },
-  DB_ENC_KEY: { why: 'Realtime’s stored tenant is encrypted with the earlier one', workflow: 'rotate-secrets' },
-  POOLER_TENANT_ID: { why: 'the pooler’s tenant is made once, and connection strings name it', workflow: 'resize-pool' },
+  DB_ENC_KEY: { why: 'Realtime’s stored tenant is encrypted with the earlier one', workflow: null },
+  POOLER_TENANT_ID: { why: 'the pooler’s tenant is made once, and connection strings name it', workflow: null },
   POOLER_DEFAULT_POOL_SIZE: { why: 'the pooler reads it from its stored tenant', workflow: 'resize-pool' },
   POOLER_MAX_CLIENT_CONN: { why: 'the pooler reads it from its stored tenant', workflow: 'resize-pool' },
 };

@@ -89,15 +89,16 @@ function otherService(target: string): AppError {
 }
 
 function refused(refusals: readonly Refusal[]): AppError {
+  const workflows = [...new Set(refusals.flatMap(({ workflow }) => workflow ?? []))];
   return new AppError('RESTORE_REFUSED', {
     message: `That configuration cannot return whole: ${refusals.map(({ what, why }) => `${what} (${why})`).join('; ')}.`,
-    fix: `Use ${[...new Set(refusals.map(({ workflow }) => workflow))].join(', ')} for that, and choose the other parts only, such as parts: ["environment", "domains"].`,
+    fix: `${workflows.length === 0 ? 'No workflow changes that yet; choose' : `Use ${workflows.join(', ')} for that, and choose`} the other parts only, such as parts: ["environment", "domains"].`,
     details: { refusals: refusals.map((each) => ({ ...each })) },
   });
 }
 
 function keptWarning({ name, why, workflow }: Kept) {
-  return { code: 'VALUE_KEPT', say: `${name} keeps its present value: ${why}. ${workflow} changes it properly.` };
+  return { code: 'VALUE_KEPT', say: `${name} keeps its present value: ${why}. ${workflow ?? 'No workflow yet'} changes it properly.` };
 }
 
 function leftWarning(filePath: string) {

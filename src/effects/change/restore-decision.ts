@@ -9,14 +9,14 @@ import { type EnvText, envVariables, parseEnv, printEnv, setEnv } from '../../en
 import { readComposeView } from '../doctor/compose-view.ts';
 import { readComposeFacts } from '../supabase/compose-facts.ts';
 import type { ChangeDocument } from './document.ts';
-import { boundVariables } from './env-edit.ts';
+import { type Bond, boundVariables } from './env-edit.ts';
 import type { SnapshotDocument } from './snapshot.ts';
 
 /** Kept with JWT_SECRET: they are signed with it or embed it. */
 const followers = ['ANON_KEY', 'SERVICE_ROLE_KEY', 'JWT_KEYS', 'JWT_JWKS'];
 const grown = ['POSTGRES_PASSWORD', 'JWT_SECRET', 'VAULT_ENC_KEY', 'PG_META_CRYPTO_KEY', 'DB_ENC_KEY', 'POOLER_TENANT_ID'];
 
-export type Kept = { name: string; why: string; workflow: string };
+export type Kept = Bond & { name: string };
 
 /** The earlier text with the values that must stay; `kept` names them. */
 export function mergeEnvironment(now: string, then: string): { env: string; kept: Kept[] } {
@@ -27,11 +27,11 @@ export function mergeEnvironment(now: string, then: string): { env: string; kept
     const value = is.get(name);
     return value === undefined ? text.filter((item) => item.kind !== 'entry' || item.name !== name) : setEnv(text, name, value);
   }, parseEnv(then));
-  const kept = names.map((name) => ({ name, why: boundVariables[name]?.why ?? '', workflow: boundVariables[name]?.workflow ?? '' }));
+  const kept = names.map((name) => ({ name, why: boundVariables[name]?.why ?? '', workflow: boundVariables[name]?.workflow ?? null }));
   return { env: names.length === 0 ? then : printEnv(env), kept };
 }
 
-export type Refusal = { what: string; why: string; workflow: string };
+export type Refusal = Bond & { what: string };
 
 /** Why the earlier compose file must not return; empty when it may. */
 export function composeRefusals(now: string, then: string): Refusal[] {
@@ -43,12 +43,12 @@ export function composeRefusals(now: string, then: string): Refusal[] {
     refusals.push({
       what: 'the image of the database',
       why: `its data folder belongs to Postgres ${is.postgres?.major ?? 'unknown'}, and the kept file starts ${was.postgres?.major ?? 'unknown'}`,
-      workflow: 'migrate-instance',
+      workflow: null,
     });
   if (volumesOf(now) !== volumesOf(then))
-    refusals.push({ what: 'the volumes', why: 'a service would start on another, perhaps empty, folder', workflow: 'migrate-instance' });
+    refusals.push({ what: 'the volumes', why: 'a service would start on another, perhaps empty, folder', workflow: null });
   if (encryptionKeyOf(now) !== encryptionKeyOf(then))
-    refusals.push({ what: 'DB_ENC_KEY', why: boundVariables['DB_ENC_KEY']?.why ?? '', workflow: 'rotate-secrets' });
+    refusals.push({ what: 'DB_ENC_KEY', why: boundVariables['DB_ENC_KEY']?.why ?? '', workflow: null });
   return refusals;
 }
 
@@ -85,7 +85,7 @@ export function mountRefusals(now: SnapshotDocument, then: SnapshotDocument): Re
     {
       what: 'the volumes and folders that Dokploy mounts',
       why: 'a service would start on another, perhaps empty, folder',
-      workflow: 'migrate-instance',
+      workflow: null,
     },
   ];
 }

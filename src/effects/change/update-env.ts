@@ -71,13 +71,15 @@ function notServed(hosts: readonly string[]): AppError {
 }
 
 function boundRefused(names: readonly string[]): AppError {
-  const first = names.map((name) => `${name} (${boundVariables[name]?.why ?? ''}; use ${boundVariables[name]?.workflow ?? ''})`);
+  const first = names.map((name) => `${name} (${boundVariables[name]?.why ?? ''}; ${useOf(boundVariables[name]?.workflow)})`);
   return new AppError('BOUND_VARIABLE', {
     message: `The variable alone is not enough for ${first.join(', ')}.`,
-    fix: 'Start the named workflow instead; force: true changes only the text, where you know that everything else was changed already.',
-    details: { variables: Object.fromEntries(names.map((name) => [name, boundVariables[name]?.workflow ?? ''])) },
+    fix: 'Start the named workflow instead, where one is named; force: true changes only the text, where you know that everything else was changed already.',
+    details: { variables: Object.fromEntries(names.map((name) => [name, boundVariables[name]?.workflow ?? null])) },
   });
 }
+
+const useOf = (workflow: string | null | undefined) => (workflow ? `use ${workflow}` : 'no workflow changes it yet');
 
 /** Codes and places only: a value could be a secret. */
 function wouldBeWorse(findings: readonly Finding[]): AppError {
