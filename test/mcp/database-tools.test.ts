@@ -184,7 +184,8 @@ describe.each(majors)('the database tools on Postgres %i', (major) => {
       const { rows } = await admin.query<{ count: number }>(
         "select count(*)::int as count from pg_stat_activity where backend_type = 'client backend'",
       );
-      expect(tight).toMatchObject({ level: 'alert', current: (rows[0]?.count ?? 0) + 1, pooler: { known: true, poolSize: 20 } });
+      // The session of the question stays open for some seconds, so it is among those.
+      expect(tight).toMatchObject({ level: 'alert', current: rows[0]?.count, pooler: { known: true, poolSize: 20 } });
       expect(tight['recommendations']).toContainEqual(
         expect.objectContaining({ poolSize: expect.any(Number), say: expect.stringMatching(/The variable alone changes nothing/) }),
       );
