@@ -127,6 +127,7 @@ test('a Dokploy that refuses, or lacks permissions, is not stored; --no-check st
 
 test('ca, headers and resolve are stored with the row and used for the check', async () => {
   const { ca } = createAuthority();
+  await json('dokploy', 'list'); // makes the home, which with a file of ours alone would be somebody else's
   writeFileSync(join(place.home, 'ca.pem'), ca);
   const port = new URL(server.url).port;
   const args = [

@@ -8,10 +8,15 @@ import { temporaryHome } from '../helpers/desk.ts';
 import { connect, mainFile } from '../helpers/mcp-clients.ts';
 
 let place: ReturnType<typeof temporaryHome>;
+let beside: ReturnType<typeof temporaryHome>;
 beforeEach(() => {
   place = temporaryHome();
+  beside = temporaryHome();
 });
-afterEach(() => place.remove());
+afterEach(() => {
+  place.remove();
+  beside.remove();
+});
 
 const examples = packageFile('examples');
 const run = (...args: string[]) => capstan(place.home, args);
@@ -19,7 +24,7 @@ const json = async (...args: string[]) => jsonOf(await run(...args, '--json'));
 
 /** A folder with one file made from the example. */
 function folderWith(name: string, change: (text: string) => string): string {
-  const folder = join(place.home, 'own');
+  const folder = join(beside.home, 'own');
   mkdirSync(folder, { recursive: true });
   const text = readFileSync(join(examples, 'publish-note.mjs'), 'utf8');
   const changed = change(text);
@@ -31,7 +36,7 @@ function folderWith(name: string, change: (text: string) => string): string {
 const bothNames = ['setup-supabase', 'publish-note'].map((name) => expect.objectContaining({ name }));
 
 test('the example of the README runs to its end, is audited, and is listed beside ours', async () => {
-  const file = join(place.home, 'note.txt');
+  const file = join(beside.home, 'note.txt');
   const ended = await run(
     ...['run', 'publish-note', '--workflows', examples, '--name', 'hello'],
     ...['--set', `file=${file}`, '--set', 'text=Hello', '--set', 'keep.=', '--json'],
@@ -49,7 +54,7 @@ test('the example of the README runs to its end, is audited, and is listed besid
 });
 
 test('without its folder a run can be looked at but not moved, and says so; with it the run goes on', async () => {
-  const file = join(place.home, 'note.txt');
+  const file = join(beside.home, 'note.txt');
   const start = ['run', 'publish-note', '--workflows', examples, '--name', 'left', '--set', `file=${file}`, '--set', 'text=Hi'];
   expect((await run(...start)).exit).toBe(3);
   const without = await run('runs', 'advance', 'left', 'keep', '--json');
@@ -67,7 +72,7 @@ test('without its folder a run can be looked at but not moved, and says so; with
 });
 
 test('a new version takes runs at rest along by its migration; upgrade --check says it before', async () => {
-  const file = join(place.home, 'note.txt');
+  const file = join(beside.home, 'note.txt');
   expect(
     (await run('run', 'publish-note', '--workflows', examples, '--name', 'kept', '--set', `file=${file}`, '--set', 'text=Hi')).exit,
   ).toBe(3);
@@ -92,7 +97,7 @@ test('a new version takes runs at rest along by its migration; upgrade --check s
 
 test('a refusal is audited with its code, a write of one step with its name', async () => {
   expect((await run('runs', 'advance', 'nobody', 'keep')).exit).toBe(1);
-  const file = join(place.home, 'note.txt');
+  const file = join(beside.home, 'note.txt');
   await run('run', 'publish-note', '--workflows', examples, '--name', 'n', '--set', `file=${file}`, '--set', 'text=Hi');
   await run('runs', 'advance', 'n', 'burn it', '--workflows', examples);
   await run('run', 'publish-note', '--workflows', examples, '--set', 'file=relative');
@@ -109,7 +114,7 @@ test('a refusal is audited with its code, a write of one step with its name', as
 });
 
 test('over MCP an own workflow is a workflow like any other', async () => {
-  const file = join(place.home, 'note.txt');
+  const file = join(beside.home, 'note.txt');
   const client = await connect('modern', { home: place.home, program: [mainFile, 'serve', '--workflows', examples] });
   try {
     expect(JSON.stringify(await client.raw('list_workflows', {}))).toContain('publish-note');

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Desk, openDesk } from '../../src/desk.ts';
@@ -7,10 +7,8 @@ import { createLog } from '../../src/log.ts';
 import { createScrubber } from '../../src/scrub.ts';
 import { relay, relayContracts, relayHands, toJsonSchema } from './relay.ts';
 
-/** A home that is ours already, so that a test may put files of its own into it. */
 export function temporaryHome(): { home: string; remove: () => void } {
   const home = mkdtempSync(join(tmpdir(), 'capstan-test-'));
-  mkdirSync(join(home, 'workers'));
   return { home, remove: () => rmSync(home, { recursive: true, force: true }) };
 }
 

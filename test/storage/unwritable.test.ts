@@ -15,7 +15,7 @@ const open = () => steer(children, { home: place.home, world: 'http://127.0.0.1:
 
 beforeEach(async () => {
   place = temporaryHome();
-  if (isRoot) for (const folder of [place.home, join(place.home, 'workers')]) chownSync(folder, 65_534, 65_534);
+  if (isRoot) chownSync(place.home, 65_534, 65_534);
   const first = await open();
   expect(first.opened).toEqual({ ok: { worker: 'rest' } });
   await first.do({ do: 'start', name: 'kept' });
