@@ -3,12 +3,14 @@
  * 1. Nothing is written before `review` was approved; the way back is the checkpoint `review`.
  * 2. Health and live probes decide, never Dokploy's status.
  * 3. The automatic return is taken only where the probes were green before the first write.
- * The state `planning` is the workflow's own; it leads to `deciding`, or to `planFailed`.
+ * 4. `planning` differs by title, planner and request alone; it leads to `deciding`, or to where no plan could be made.
  */
 import { assign } from 'xstate';
-import { type ChangeContext, type ChangeStep, changeOf, serviceOf } from './change-context.ts';
+import type { z } from 'zod';
+import { type ChangeContext, type ChangeStep, changeOf, plannedFor, serviceOf } from './change-context.ts';
 import { changeEvents as events } from './change-events.ts';
-import { answeredChange as answered, change } from './change-setup.ts';
+import { answeredChange as answered, change, requestOf } from './change-setup.ts';
+import type { contracts } from './effects/registry.ts';
 import { need, toRunError } from './run-context.ts';
 
 export const failure = (failedAt: ChangeStep, error: unknown) => ({ failedAt, error: toRunError(error) });
@@ -74,6 +76,27 @@ export const lookStates = {
     },
   }),
 };
+
+type Planner = Extract<keyof typeof contracts, `${string}.planChange@1`>;
+
+/** What is to change. Each planner is asked for a request of its own, which `schema` checks (an empty one: nothing is asked). */
+export function planningState(title: string, planner: Planner, schema: z.ZodType, failed = 'planFailed') {
+  const state = change.createStateConfig({
+    meta: { title, step: 2 },
+    invoke: {
+      id: 'plan',
+      src: 'rebuild.planChange@1',
+      input: ({ context }) => ({ ...plannedFor(context), request: requestOf(schema, context) as Record<string, never> }),
+      onDone: {
+        target: 'deciding',
+        actions: assign(({ event }) => ({ plan: event.output, planHash: event.output.planHash, warnings: event.output.warnings })),
+      },
+      onError: { target: failed, actions: assign(({ event }) => ({ error: toRunError(event.error) })) },
+    },
+  });
+  // XState types an input by its source; all planners take and give the same but for the request, which their own contract checks.
+  return { ...state, invoke: { ...state.invoke, src: planner } } as typeof state;
+}
 
 /** From the approval to the proof. */
 export const applyStates = {

@@ -5,10 +5,10 @@
  */
 import { assign } from 'xstate';
 import { z } from 'zod';
-import { beginChange, type ChangeContext, changeOf, changeOutput, plannedFor } from './change-context.ts';
+import { beginChange, type ChangeContext, changeOf, changeOutput } from './change-context.ts';
 import { changeEvents } from './change-events.ts';
 import { answeredChange as answered, change, requestOf } from './change-setup.ts';
-import { applyStates, changeShow, changeSteps, endStates, lookStates } from './change-states.ts';
+import { applyStates, changeShow, changeSteps, endStates, lookStates, planningState } from './change-states.ts';
 import { targetName } from './effects/change.ts';
 import { domainRequest } from './effects/manage-domain.ts';
 import { need, toRunError } from './run-context.ts';
@@ -31,19 +31,7 @@ export const manageDomainMachine = change.createMachine({
   output: ({ context }) => changeOutput(context),
   states: {
     ...otherLooks,
-    planning: {
-      meta: { title: 'Checking the domain', step: 2 },
-      invoke: {
-        id: 'plan',
-        src: 'manageDomain.planChange@1',
-        input: ({ context }) => ({ ...plannedFor(context), request: requestOf(domainRequest, context) }),
-        onDone: {
-          target: 'deciding',
-          actions: assign(({ event }) => ({ plan: event.output, planHash: event.output.planHash, warnings: event.output.warnings })),
-        },
-        onError: { target: 'planFailed', actions: assign(({ event }) => ({ error: toRunError(event.error) })) },
-      },
-    },
+    planning: planningState('Checking the domain', 'manageDomain.planChange@1', domainRequest),
     review: { ...review, on: { ...review.on, approve: { target: 'rechecking', actions: assign(answered) } } },
     rechecking: {
       meta: { title: 'Checking the domain once more', step: 4 },

@@ -1,10 +1,8 @@
-import { assign } from 'xstate';
 import { z } from 'zod';
-import { beginChange, changeOutput, plannedFor } from './change-context.ts';
+import { beginChange, changeOutput } from './change-context.ts';
 import { change } from './change-setup.ts';
-import { applyStates, changeShow, changeSteps, endStates, lookStates } from './change-states.ts';
+import { applyStates, changeShow, changeSteps, endStates, lookStates, planningState } from './change-states.ts';
 import { targetName } from './effects/change.ts';
-import { toRunError } from './run-context.ts';
 import type { WorkflowDefinition } from './workflow.ts';
 
 const rebuildInput = z.strictObject({ target: targetName });
@@ -16,19 +14,7 @@ const rebuildMachine = change.createMachine({
   output: ({ context }) => changeOutput(context),
   states: {
     ...lookStates,
-    planning: {
-      meta: { title: 'Comparing what is stored with what runs', step: 2 },
-      invoke: {
-        id: 'plan',
-        src: 'rebuild.planChange@1',
-        input: ({ context }) => ({ ...plannedFor(context), request: {} }),
-        onDone: {
-          target: 'deciding',
-          actions: assign(({ event }) => ({ plan: event.output, planHash: event.output.planHash, warnings: event.output.warnings })),
-        },
-        onError: { target: 'planFailed', actions: assign(({ event }) => ({ error: toRunError(event.error) })) },
-      },
-    },
+    planning: planningState('Comparing what is stored with what runs', 'rebuild.planChange@1', z.strictObject({})),
     ...applyStates,
     ...endStates,
   },

@@ -1,11 +1,9 @@
-import { assign } from 'xstate';
 import { z } from 'zod';
-import { beginChange, changeOutput, plannedFor } from './change-context.ts';
-import { change, requestOf } from './change-setup.ts';
-import { applyStates, changeShow, changeSteps, endStates, lookStates } from './change-states.ts';
+import { beginChange, changeOutput } from './change-context.ts';
+import { change } from './change-setup.ts';
+import { applyStates, changeShow, changeSteps, endStates, lookStates, planningState } from './change-states.ts';
 import { targetName } from './effects/change.ts';
 import { repairRequest } from './effects/repair-keys.ts';
-import { toRunError } from './run-context.ts';
 import type { WorkflowDefinition } from './workflow.ts';
 
 const repairInput = z.strictObject({ target: targetName, ...repairRequest.shape });
@@ -17,19 +15,7 @@ export const repairKeysMachine = change.createMachine({
   output: ({ context }) => changeOutput(context),
   states: {
     ...lookStates,
-    planning: {
-      meta: { title: 'Finding the wrong keys', step: 2 },
-      invoke: {
-        id: 'plan',
-        src: 'repairKeys.planChange@1',
-        input: ({ context }) => ({ ...plannedFor(context), request: requestOf(repairRequest, context) }),
-        onDone: {
-          target: 'deciding',
-          actions: assign(({ event }) => ({ plan: event.output, planHash: event.output.planHash, warnings: event.output.warnings })),
-        },
-        onError: { target: 'planFailed', actions: assign(({ event }) => ({ error: toRunError(event.error) })) },
-      },
-    },
+    planning: planningState('Finding the wrong keys', 'repairKeys.planChange@1', repairRequest),
     ...applyStates,
     ...endStates,
   },

@@ -1,9 +1,9 @@
 import { assign } from 'xstate';
 import { z } from 'zod';
-import { beginChange, changeOutput, plannedFor, serviceOf } from './change-context.ts';
+import { beginChange, changeOutput, serviceOf } from './change-context.ts';
 import { changeEvents, choiceEvents } from './change-events.ts';
-import { answeredChange as answered, change, requestOf } from './change-setup.ts';
-import { applyStates, changeShow, changeSteps, endStates, lookStates } from './change-states.ts';
+import { answeredChange as answered, change } from './change-setup.ts';
+import { applyStates, changeShow, changeSteps, endStates, lookStates, planningState } from './change-states.ts';
 import { targetName } from './effects/change.ts';
 import { snapshotChoice } from './effects/restore-config.ts';
 import { need, toRunError } from './run-context.ts';
@@ -57,19 +57,7 @@ export const restoreConfigMachine = change.createMachine({
         },
       },
     },
-    planning: {
-      meta: { title: 'Comparing the two configurations', step: 2 },
-      invoke: {
-        id: 'plan',
-        src: 'restoreConfig.planChange@1',
-        input: ({ context }) => ({ ...plannedFor(context), request: requestOf(snapshotChoice, context) }),
-        onDone: {
-          target: 'deciding',
-          actions: assign(({ event }) => ({ plan: event.output, planHash: event.output.planHash, warnings: event.output.warnings })),
-        },
-        onError: { target: 'choose', actions: assign(({ event }) => ({ error: toRunError(event.error) })) },
-      },
-    },
+    planning: planningState('Comparing the two configurations', 'restoreConfig.planChange@1', snapshotChoice, 'choose'),
     planFailed: {
       meta: { title: 'No plan could be made', step: 2, events: { lookAgain: changeEvents.lookAgain } },
       on: { lookAgain: { target: 'looking', actions: assign(answered) } },

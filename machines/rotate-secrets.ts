@@ -1,12 +1,10 @@
-import { assign } from 'xstate';
 import { z } from 'zod';
-import { beginChange, changeOutput, plannedFor } from './change-context.ts';
+import { beginChange, changeOutput } from './change-context.ts';
 import { databaseStates, databaseSteps } from './change-database-states.ts';
-import { change, requestOf } from './change-setup.ts';
-import { applyStates, changeShow, endStates, lookStates } from './change-states.ts';
+import { change } from './change-setup.ts';
+import { applyStates, changeShow, endStates, lookStates, planningState } from './change-states.ts';
 import { targetName } from './effects/change.ts';
 import { rotateRequest } from './effects/rotate-secrets.ts';
-import { toRunError } from './run-context.ts';
 import type { WorkflowDefinition } from './workflow.ts';
 
 const rotateInput = z.strictObject({ target: targetName, ...rotateRequest.shape });
@@ -18,19 +16,7 @@ export const rotateSecretsMachine = change.createMachine({
   output: ({ context }) => changeOutput(context),
   states: {
     ...lookStates,
-    planning: {
-      meta: { title: 'Making the new secrets', step: 2 },
-      invoke: {
-        id: 'plan',
-        src: 'rotateSecrets.planChange@1',
-        input: ({ context }) => ({ ...plannedFor(context), request: requestOf(rotateRequest, context) }),
-        onDone: {
-          target: 'deciding',
-          actions: assign(({ event }) => ({ plan: event.output, planHash: event.output.planHash, warnings: event.output.warnings })),
-        },
-        onError: { target: 'planFailed', actions: assign(({ event }) => ({ error: toRunError(event.error) })) },
-      },
-    },
+    planning: planningState('Making the new secrets', 'rotateSecrets.planChange@1', rotateRequest),
     ...applyStates,
     ...endStates,
     ...databaseStates,

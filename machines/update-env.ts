@@ -1,12 +1,11 @@
 import { assign } from 'xstate';
 import { z } from 'zod';
-import { beginChange, type ChangeContext, changeOutput, plannedFor } from './change-context.ts';
+import { beginChange, type ChangeContext, changeOutput } from './change-context.ts';
 import { changeEvents, editEvents, type editPayload, type setSecretPayload } from './change-events.ts';
 import { answeredChange as answered, change, requestOf } from './change-setup.ts';
-import { applyStates, changeShow, changeSteps, endStates, fromStart, lookStates } from './change-states.ts';
+import { applyStates, changeShow, changeSteps, endStates, fromStart, lookStates, planningState } from './change-states.ts';
 import { targetName } from './effects/change.ts';
 import { editFields, updateRequest } from './effects/update-env.ts';
-import { toRunError } from './run-context.ts';
 import type { WorkflowDefinition } from './workflow.ts';
 
 const updateInput = z.strictObject({ target: targetName, ...editFields });
@@ -66,19 +65,7 @@ export const updateEnvMachine = change.createMachine({
         lookAgain: { target: 'looking', actions: assign({ ...answered, ...fromStart }) },
       },
     },
-    planning: {
-      meta: { title: 'Editing and checking the environment', step: 2 },
-      invoke: {
-        id: 'plan',
-        src: 'updateEnv.planChange@1',
-        input: ({ context }) => ({ ...plannedFor(context), request: requestOf(updateRequest, context) }),
-        onDone: {
-          target: 'deciding',
-          actions: assign(({ event }) => ({ plan: event.output, planHash: event.output.planHash, warnings: event.output.warnings })),
-        },
-        onError: { target: 'planFailed', actions: assign(({ event }) => ({ error: toRunError(event.error) })) },
-      },
-    },
+    planning: planningState('Editing and checking the environment', 'updateEnv.planChange@1', updateRequest),
     ...applyStates,
     ...endStates,
   },
