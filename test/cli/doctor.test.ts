@@ -9,13 +9,18 @@ import { capstan, jsonOf } from '../helpers/cli.ts';
 import { temporaryHome } from '../helpers/desk.ts';
 
 let place: ReturnType<typeof temporaryHome>;
+let beside: ReturnType<typeof temporaryHome>;
 beforeEach(() => {
   place = temporaryHome();
+  beside = temporaryHome();
 });
-afterEach(() => place.remove());
+afterEach(() => {
+  place.remove();
+  beside.remove();
+});
 
 function file(name: string, text: string): string {
-  const path = join(place.home, name); // the home is a folder of this test alone
+  const path = join(beside.home, name);
   writeFileSync(path, text);
   return path;
 }

@@ -66,7 +66,7 @@ test('unknown arguments are refused with the known ones named', () => {
   expect(() => parseArguments(advanceRun, { run: 'r', event: 'go', versoin: 1 })).toThrow(
     expect.objectContaining({ code: 'ARGUMENTS_INVALID', fix: 'It takes: run, event, payload, expectedVersion, requestKey, waitMs.' }),
   );
-  expect(() => parseArguments(listTargets, { all: true })).toThrow(expect.objectContaining({ fix: 'It takes: discover.' }));
+  expect(() => parseArguments(listTargets, { all: true })).toThrow(expect.objectContaining({ fix: 'It takes: discover, cursor.' }));
   expect(() => parseArguments(advanceRun, { run: 'r', event: 'go', waitMs: 60_000 })).toThrow(/waitMs/);
 });
 
