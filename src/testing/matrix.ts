@@ -1,6 +1,7 @@
 /**
  * The fault matrix (design §10.1): every path, crashed at every kind of moment, against an outside world that counts. Invariants:
- * 1. Every path meets every kind at each of its effects that the kind fits; the same beginning is not crashed twice by one kind.
+ * 1. Each way of entering and leaving an effect is crashed by each kind that fits it; beyond that every path meets every kind at one of
+ *    its effects, in turn. The same beginning is not crashed twice by one kind.
  * 2. A crash that was never reached is a difference, and so is a cell that no case fills.
  * 3. Every rollback from a place where a run can rest goes to the checkpoint before it, to the first one and to the start.
  */
@@ -14,10 +15,10 @@ import { type Path, type PathOptions, type PathReport, pathsOf, plainOutcome } f
 import { quickContracts, quickTimings, type Timings } from './quick-contracts.ts';
 import { playRollback, rollbacksOf } from './rollback-case.ts';
 import { type Route, routeAlong, toRest } from './route.ts';
-import { type Entry, expectedOf, type Script, scriptOf, writes } from './script.ts';
+import { type Entry, expectedOf, placeAt, type Script, scriptOf, writes } from './script.ts';
 import type { Damage } from './stage.ts';
 import { createTheatre, sayError, type Theatre } from './theatre.ts';
-import { exhaustedRecord, type Happening } from './walk.ts';
+import { exhaustedRecord, type Happening, stateOf } from './walk.ts';
 
 export type MatrixOptions = PathOptions & {
   /** Waits of the contracts' copies that are played; default: settled after 400 ms, timed out after 2 s, given up after 20 s. */
@@ -122,13 +123,28 @@ function jobsOf(options: MatrixOptions, contracts: Record<string, ContractLike>,
     play: (theatre, name) => playWhole(theatre, contracts, name, script),
   };
   const entries = [...script.entries.values()].filter(({ answer }) => answer !== 'hangs');
-  const crashes = entries.flatMap((entry) => {
-    const begun = beginning(route, entry);
-    const kinds = kindsFor(contracts, entry).filter(({ name }) => fresh(crashed, `${begun} ${name}`));
-    const exhausted = fresh(crashed, `${begun} exhausted`) ? exhaustedJobs(options, contracts, route, entry) : [];
-    return [...kinds.map((kind) => crashJob(contracts, script, entry, kind)), ...exhausted];
-  });
-  return [whole, ...crashes, ...rollbackJobs(contracts, script, crashed)];
+  const crashes = entries
+    .filter((entry) => fresh(crashed, momentOf(route, entry)))
+    .flatMap((entry) => [
+      ...kindsFor(contracts, entry).map((kind) => crashJob(contracts, script, entry, kind)),
+      ...exhaustedJobs(options, contracts, route, entry),
+    ]);
+  const had = new Set(crashes.map(({ column }) => column));
+  const rest = crashKinds
+    .filter(({ name }) => !had.has(name))
+    .flatMap((kind, index) => {
+      const fitting = entries.filter((entry) => kindsFor(contracts, entry).includes(kind));
+      const turn = fitting[(index + script.route.steps.length) % Math.max(1, fitting.length)]; // another one for each kind and path
+      return turn && fresh(crashed, `${beginning(route, turn)} ${kind.name}`) ? [crashJob(contracts, script, turn, kind)] : [];
+    });
+  return [whole, ...crashes, ...rest, ...rollbackJobs(contracts, script, crashed)];
+}
+
+/** Where an effect is entered, what it answers and where that leads. */
+function momentOf(route: Route, entry: Entry): string {
+  const error = entry.answer !== 'hangs' && 'error' in entry.answer ? entry.answer.error.code : 'done';
+  const [from, to] = [placeAt(route, entry.seq), placeAt(route, (entry.step ?? route.steps.length) + 2)];
+  return `${stateOf(from)} ${entry.invokeId} ${error} ${stateOf(to)}`;
 }
 
 function crashJob(contracts: Record<string, ContractLike>, script: Script, entry: Entry, kind: Kind): Job {
