@@ -44,12 +44,8 @@ export async function gatewayOf(deps: BackupDeps, ctx: EffectContext, target: st
 
 export function closeGateway(deps: BackupDeps) {
   return defineHandler(contract.closeGateway, {
-    /** Those that ran before: an undo starts no others. */
-    async prepare(ctx, input): Promise<{ running: string[] }> {
-      const opened = await openGatewayOf(deps, ctx, input);
-      const rows = opened ? await gatewayRows(opened) : [];
-      return { running: rows.filter(({ state }) => state === 'running').map(({ containerId }) => containerId) };
-    },
+    /** An undo starts no others. */
+    prepare: (ctx, input) => runningIn(deps, ctx, input),
     async run(ctx, input) {
       const opened = await openGatewayOf(deps, ctx, input);
       if (!opened) return none(ctx);
@@ -72,11 +68,7 @@ export function closeGateway(deps: BackupDeps) {
 
 export function openGateway(deps: BackupDeps) {
   return defineHandler(contract.openGateway, {
-    async prepare(ctx, input): Promise<{ running: string[] }> {
-      const opened = await openGatewayOf(deps, ctx, input);
-      const rows = opened ? await gatewayRows(opened) : [];
-      return { running: rows.filter(({ state }) => state === 'running').map(({ containerId }) => containerId) };
-    },
+    prepare: (ctx, input) => runningIn(deps, ctx, input),
     async run(ctx, input) {
       const opened = await openGatewayOf(deps, ctx, input);
       if (opened) await switchAll(ctx, opened, 'running');
@@ -123,6 +115,13 @@ async function openGatewayOf(
   if (plan.gateway === null) return undefined;
   const { client, row } = await openService(deps, ctx, plan.target);
   return { client, serverId: row.serverId, appName: row.appName, service: plan.gateway };
+}
+
+/** Containers of the gateway that run now. */
+async function runningIn(deps: BackupDeps, ctx: EffectContext, input: Parameters<typeof openGatewayOf>[2]): Promise<{ running: string[] }> {
+  const opened = await openGatewayOf(deps, ctx, input);
+  const rows = opened ? await gatewayRows(opened) : [];
+  return { running: rows.filter(({ state }) => state === 'running').map(({ containerId }) => containerId) };
 }
 
 async function gatewayRows({ client, appName, serverId, service }: Opened): Promise<Container[]> {
