@@ -8,9 +8,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createDokployClient } from '../../src/effects/dokploy/client.ts';
-import { createLimiters } from '../../src/effects/dokploy/rate-limit.ts';
-import { runInContainer } from '../../src/effects/dokploy/run-in-container.ts';
 import { createKeptSessions } from '../../src/effects/postgres/kept-sessions.ts';
 import { openSession, type SqlTarget } from '../../src/effects/postgres/open.ts';
 import type { Rung } from '../../src/effects/postgres/session.ts';
@@ -19,7 +16,7 @@ import { connect } from '../../src/sandbox/postgres/database.ts';
 import { createScrubber } from '../../src/scrub.ts';
 import { readBySql } from '../../src/sql-reading.ts';
 import { majors, startServer, type TestServer } from '../helpers/databases.ts';
-import { deployBridge } from '../helpers/sandbox-bridge.ts';
+import { waysInto } from '../helpers/sandbox-ways.ts';
 import { deployStack, openSandbox } from '../sandbox/client.ts';
 import { bait, hostile } from './hostile-corpus.ts';
 
@@ -277,37 +274,9 @@ describe('the sandbox, which publishes no port of the database', () => {
       clients.push(client);
       return client;
     };
-    const client = createDokployClient(
-      { name: 'box', url: box.sandbox.url, apiKey: box.sandbox.apiKey, reach: {} },
-      { limiter: createLimiters()('box') },
-    );
     const victim = await ordinary(port, password);
     clients.push(victim);
-    lab = await prepare(await admin(), victim, pgData, 'postgres', {
-      name: 'lab',
-      reach: { ca: box.sandbox.ca, resolve: box.sandbox.resolve },
-      // The sandbox's stand-in for Supavisor: it asks for `role.tenant`, as that does, and hands the session on byte by byte.
-      addresses: [
-        {
-          host: '127.0.0.1',
-          port: box.sandbox.poolerPort,
-          database: 'postgres',
-          user: `postgres.${stack.env['POOLER_TENANT_ID']}`,
-          role: 'postgres',
-          password,
-          ssl: 'disable',
-          mode: 'session',
-        },
-      ],
-      meta: {
-        baseUrl: `https://${stack.host}`,
-        serviceKey: stack.env['SERVICE_ROLE_KEY'] ?? '',
-        cryptoKey: stack.env['PG_META_CRYPTO_KEY'] ?? '',
-        logins: [{ role: 'postgres', password }],
-      },
-      exec: { run: (command, timeoutMs) => runInContainer(client, { composeId: stack.composeId, serviceName: 'db' }, command, timeoutMs) },
-      bridge: { ...(await deployBridge(box.sandbox, stack)), logins: [{ role: 'postgres', password }] },
-    });
+    lab = await prepare(await admin(), victim, pgData, 'postgres', await waysInto(box.sandbox, stack));
   });
   afterAll(async () => {
     await Promise.all(clients.map((each) => each.end().catch(() => undefined)));

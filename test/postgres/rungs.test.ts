@@ -4,15 +4,12 @@
  */
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createDokployClient } from '../../src/effects/dokploy/client.ts';
-import { createLimiters } from '../../src/effects/dokploy/rate-limit.ts';
-import { runInContainer } from '../../src/effects/dokploy/run-in-container.ts';
 import { openSession, type SqlTarget } from '../../src/effects/postgres/open.ts';
 import { parseSql } from '../../src/effects/postgres/parse-sql.ts';
 import type { Purpose, Rung } from '../../src/effects/postgres/session.ts';
 import { startServer, type TestServer } from '../helpers/databases.ts';
 import { errorOf } from '../helpers/dokploy-lab.ts';
-import { deployBridge } from '../helpers/sandbox-bridge.ts';
+import { waysInto } from '../helpers/sandbox-ways.ts';
 import { call, deployStack, openSandbox, type Stack } from '../sandbox/client.ts';
 
 let box: Awaited<ReturnType<typeof openSandbox>>;
@@ -24,36 +21,16 @@ beforeAll(async () => {
   box = await openSandbox();
   stack = await deployStack(box.sandbox);
   server = await startServer(15);
-  const client = createDokployClient(
-    { name: 'box', url: box.sandbox.url, apiKey: box.sandbox.apiKey, reach: {} },
-    { limiter: createLimiters()('box') },
-  );
-  const password = stack.env['POSTGRES_PASSWORD'] ?? '';
-  target = {
-    name: 'lab',
-    reach: { ca: box.sandbox.ca, resolve: box.sandbox.resolve },
-    addresses: [
-      { host: '127.0.0.1', port: server.port, database: 'postgres', user: 'postgres', password: server.password, ssl: 'disable' },
-      {
-        host: '127.0.0.1',
-        port: box.sandbox.poolerPort,
-        database: 'postgres',
-        user: `postgres.${stack.env['POOLER_TENANT_ID']}`,
-        role: 'postgres',
-        password,
-        ssl: 'disable',
-        mode: 'session',
-      },
-    ],
-    meta: {
-      baseUrl: `https://${stack.host}`,
-      serviceKey: stack.env['SERVICE_ROLE_KEY'] ?? '',
-      cryptoKey: stack.env['PG_META_CRYPTO_KEY'] ?? '',
-      logins: [{ role: 'postgres', password }],
-    },
-    exec: { run: (command, timeoutMs) => runInContainer(client, { composeId: stack.composeId, serviceName: 'db' }, command, timeoutMs) },
-    bridge: { ...(await deployBridge(box.sandbox, stack)), logins: [{ role: 'postgres', password }] },
-  };
+  const ways = await waysInto(box.sandbox, stack);
+  const direct = {
+    host: '127.0.0.1',
+    port: server.port,
+    database: 'postgres',
+    user: 'postgres',
+    password: server.password,
+    ssl: 'disable',
+  } as const;
+  target = { ...ways, addresses: [direct, ...ways.addresses] };
 });
 afterAll(async () => {
   await box.close();
