@@ -36,7 +36,7 @@ const events = {
   approve: {
     title: 'Deploy the bridge as planned',
     payload: noPayload,
-    confirm: 'Deploy a relay beside this target, through which whoever has its token can speak to the database.',
+    confirm: 'Deploy a relay beside this target, through which whoever holds its key can speak to the database.',
   },
   lookAgain: { title: 'Look again and plan anew', payload: noPayload },
   retry: { title: 'Try again', payload: noPayload },
@@ -197,13 +197,13 @@ export const installBridge = {
   name: 'install-bridge',
   title: 'Bridge to a database without a published port',
   description:
-    'Deploys a small relay beside a target on a Dokploy, joined to the network of its database and reached over https with a token of its own, proves a session through it, and removes it when its use is over: on `remove`, after four hours, or by a rollback. Risk: while it stands, whoever has the token can try logins at the database. Usual duration: 1 to 3 minutes after the approval.',
+    'Deploys a small relay beside a target on a Dokploy, joined to the network of its database and reached over https with a one-time token for each stream, proves a session through it, and removes it when its use is over: on `remove`, after four hours, or by a rollback. Risk: while it stands, whoever holds its key can try logins at the database. Usual duration: 1 to 3 minutes after the approval.',
   aliases: ['install_bridge', 'dokploy_install_bridge'],
   revision: 1,
   machine,
   input,
   steps: [
-    'plan: the network of the database as it is deployed, a token, the text of the relay',
+    'plan: the network of the database as it is deployed, a key pair, the text of the relay',
     'review: needs approval',
     'install: a service of its own, a route with https, no published port',
     'prove: a session through it',

@@ -11,7 +11,7 @@ export const bridgeWish = z.strictObject({
 
 const inTarget = z.object({ target: targetName }).extend(planReference.shape);
 
-/** Reads in which network the database is, makes a token, and writes the relay's compose text as the plan (A1). */
+/** Reads in which network the database is, makes a key pair, and writes the relay's compose text as the plan (A1). */
 export const planInstallation = defineEffect({
   name: 'bridge.planInstallation@1',
   title: 'Find the network of the database',
@@ -41,7 +41,7 @@ export const installRelay = defineEffect({
   output: z.object({ composeId: z.string(), url: z.string() }),
 });
 
-/** The target's record names the bridge and its token. */
+/** The target's record names the bridge and the key that signs its tokens. */
 export const noteBridge = defineEffect({
   name: 'target.noteBridge@1',
   title: 'Note the bridge at the target',

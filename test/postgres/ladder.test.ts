@@ -35,10 +35,10 @@ describe('which way SQL goes', () => {
         'session-pooler:postgres',
         'meta:supabase_read_only_user',
         'meta:postgres',
-        'exec:supabase_read_only_user',
-        'exec:postgres',
         'bridge:supabase_read_only_user',
         'bridge:postgres',
+        'exec:supabase_read_only_user',
+        'exec:postgres',
       ],
     ],
     [
@@ -50,9 +50,9 @@ describe('which way SQL goes', () => {
         'session-pooler:postgres',
         'meta:postgres',
         'meta:supabase_read_only_user',
-        'exec:postgres',
         'bridge:postgres',
         'bridge:supabase_read_only_user',
+        'exec:postgres',
       ],
     ],
     [
@@ -76,11 +76,11 @@ describe('which way SQL goes', () => {
         'meta:supabase_admin',
         'meta:postgres',
         'meta:supabase_read_only_user',
-        'exec:supabase_admin',
-        'exec:postgres',
         'bridge:supabase_admin',
         'bridge:postgres',
         'bridge:supabase_read_only_user',
+        'exec:supabase_admin',
+        'exec:postgres',
       ],
     ],
     ['read', { addresses: [], meta: { logins: [] } }, ['meta:own']],
@@ -107,8 +107,8 @@ describe('which way SQL goes', () => {
       expect.stringContaining('transaction mode was left out'),
       'There is no pooler in session mode.',
       expect.stringContaining('needs PG_META_CRYPTO_KEY'),
-      expect.stringContaining('needs a service on a Dokploy'),
       expect.stringContaining('install-bridge'),
+      expect.stringContaining('needs a service on a Dokploy'),
     ]);
   });
 });

@@ -48,8 +48,8 @@ test('SQL goes by /pg/query as a plain role, and by container exec when asked', 
       expect.objectContaining({ ok: false }),
       expect.objectContaining({ ok: false }),
       expect.objectContaining({ rung: 'meta', ok: true }),
-      expect.objectContaining({ rung: 'exec', ok: true }),
       expect.objectContaining({ rung: 'bridge', ok: false }),
+      expect.objectContaining({ rung: 'exec', ok: true }),
     ],
   });
   expect(await errorOf(app.readBySql({ target: 'shop', sql: 'select rolpassword from pg_authid' }))).toMatchObject({ code: 'SQL_REFUSED' });

@@ -1,10 +1,9 @@
 /**
  * A relay beside a target. Invariants:
  * 1. What is deployed is the text of the approved plan; the service carries the key of the effect that made it, and only that one is ever deleted.
- * 2. The token is made here and kept as a secret of the target; the compose text holds its hash.
+ * 2. The key pair is made here: the private key is a secret of the target, the compose text holds the public one.
  * 3. Taking it back, and removing it after use, is the deletion of that service, read back.
  */
-import { createHash, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import * as contract from '../../../machines/effects/bridge.ts';
 import { AppError } from '../../errors.ts';
@@ -19,6 +18,7 @@ import { openTargetSession } from '../postgres/target-session.ts';
 import { openService } from '../target/place.ts';
 import { networkOf } from './network.ts';
 import { relayCompose, relayImage, relayPort, relayService } from './relay.ts';
+import { makeBridgeKeys } from './token.ts';
 
 const bridgePlan = z.strictObject({
   version: z.literal(1),
@@ -38,7 +38,7 @@ type Ids = { ids: string[] };
 type Image = Pick<TargetRecord, 'secrets' | 'facts'>;
 
 const serviceName = 'capstan-bridge';
-const secretName = 'bridgeToken';
+const secretName = 'bridgeKey';
 /** The run removes it after four hours of use; an hour is left for the approval. */
 const lifeMs = 5 * 3_600_000;
 
@@ -48,9 +48,8 @@ export function createBridgeHandlers(deps: DokployDeps) {
       async run(ctx, { target, host }) {
         const { client, row, dokploy, record } = await openService(deps, ctx, target);
         const network = networkOf(await client.convertedCompose(row.composeId), row.appName);
-        const token = randomBytes(32).toString('base64url');
+        const { privateKey, publicKey } = makeBridgeKeys();
         const until = ctx.now() + lifeMs;
-        const tokenSha256 = createHash('sha256').update(token).digest('hex');
         const plan: Plan = {
           version: 1,
           kind: 'bridge',
@@ -60,8 +59,8 @@ export function createBridgeHandlers(deps: DokployDeps) {
           projectId: row.environment.projectId,
           serverId: row.serverId ?? null,
           host,
-          composeFile: relayCompose({ network, tokenSha256, until, databasePort: 5432 }),
-          secret: ctx.secrets.mint(secretName, token),
+          composeFile: relayCompose({ network, host, publicKey, until, databasePort: 5432 }),
+          secret: ctx.secrets.mint(secretName, privateKey),
         };
         const others = await bridgesIn(client, plan);
         if (others.some(({ domains }) => domains.some((each) => each.host.toLowerCase() === host.toLowerCase()))) throw hostTaken(host);
@@ -73,10 +72,10 @@ export function createBridgeHandlers(deps: DokployDeps) {
           writes: [
             `make the service ${serviceName} in the project of ${target}, joined to the network ${network}`,
             `route https://${host} to it, without any published port`,
-            `keep its token as a secret of ${target}`,
+            `keep the key that signs its tokens as a secret of ${target}`,
           ],
           notes: [
-            'Whoever knows the token can speak to the database; logins are asked for as ever.',
+            'Whoever holds that key can speak to the database; each token that it signs opens one stream, and logins are asked for as ever.',
             ...(others.length > 0
               ? [`${others.length} other bridge(s) stand in that project: ${others.map(({ appName }) => appName).join(', ')}.`]
               : []),
@@ -240,7 +239,7 @@ function bridgeOf({ facts }: Pick<TargetRecord, 'facts'>): unknown {
 }
 
 function without({ secrets, facts }: Image): Image {
-  const { [secretName]: _token, ...otherSecrets } = secrets;
+  const { [secretName]: _key, ...otherSecrets } = secrets;
   const { bridge: _bridge, ...otherFacts } = facts;
   return { secrets: otherSecrets, facts: otherFacts };
 }

@@ -1,6 +1,8 @@
 /**
  * Which way SQL goes, decided without trying (design §6). Pure. Invariants:
- * 1. Order: direct, pooler in session mode, /pg/query, container exec, the bridge. A pooler in transaction mode is never a way: settings of a session would not last.
+ * 1. Order: direct, pooler in session mode, /pg/query, the bridge, container exec. A pooler in transaction mode is never a way: settings of a session would not last.
+ *    Design §6 names the bridge last, since it has to be deployed first; one that stands keeps a session and costs Dokploy nothing, while exec is a
+ *    program, a schedule and a log per statement.
  * 2. Roles follow the purpose. Somebody else's SQL never gets a superuser, unless the owner of the target said `sql: superuser`.
  * 3. Each way that is left out leaves a sentence.
  */
@@ -51,8 +53,8 @@ export function waysFor(purpose: Purpose, ways: Ways): { ways: Way[]; leftOut: s
       ...direct,
       ...pooled,
       ...overMeta(purpose, ways, leftOut),
-      ...overExec(purpose, ways, leftOut),
       ...overBridge(purpose, ways, leftOut),
+      ...overExec(purpose, ways, leftOut),
     ],
     leftOut,
   };

@@ -6,8 +6,8 @@
  * 4. Whoever opens a session closes it; closing twice does no harm.
  */
 
-/** How SQL gets there, best first (design §6). */
-export const rungs = ['direct', 'session-pooler', 'meta', 'exec', 'bridge'] as const;
+/** How SQL gets there, best first (ladder.ts). */
+export const rungs = ['direct', 'session-pooler', 'meta', 'bridge', 'exec'] as const;
 export type Rung = (typeof rungs)[number];
 
 /**

@@ -109,8 +109,8 @@ async function bridgeOf(
   { reveal }: SqlTargetDeps,
 ): Promise<Pick<SqlTarget, 'bridge'>> {
   const kept = keptBridge.safeParse(facts['bridge']);
-  const token = secrets['bridgeToken'];
-  return kept.success && token !== undefined ? { bridge: { url: kept.data.url, token: await reveal(token), logins } } : {};
+  const key = secrets['bridgeKey'];
+  return kept.success && key !== undefined ? { bridge: { url: kept.data.url, privateKey: await reveal(key), logins } } : {};
 }
 
 async function reachOf(kept: KeptSql, connection: DokployConnection | undefined, deps: Pick<SqlTargetDeps, 'reveal'>): Promise<Reach> {
