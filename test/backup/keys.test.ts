@@ -3,17 +3,15 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { compareCatalogs } from '../../src/effects/backup/compare-catalogs.ts';
-import { portOf } from '../../src/effects/backup/deps.ts';
 import { findPgClients } from '../../src/effects/backup/programs.ts';
-import { readCatalog } from '../../src/effects/postgres/read-catalog.ts';
 import { packageFile } from '../../src/package-root.ts';
 import { type BackupApp, openBackupApp, removeHome } from '../helpers/backup-app.ts';
 import { startTestPostgres, type TestPostgres, whyWithout } from '../helpers/backup-postgres.ts';
 import { atTerminal, capstan, jsonOf, whyNoTerminal } from '../helpers/cli.ts';
 import { startServer, urlOf } from '../helpers/databases.ts';
+import { catalogOf } from '../helpers/restore-stage.ts';
 
 const why = whyWithout('pg_dump', 'pg_restore', 'gpg', 'zstd');
 const whyNot = why ?? whyNoTerminal();
@@ -59,16 +57,6 @@ function gpgOf(who: string, pair: boolean): string[] {
   return gpg;
 }
 
-async function catalogOf(database: string) {
-  const client = new pg.Client({ connectionString: postgres.url(database) });
-  await client.connect();
-  try {
-    return await readCatalog(portOf(client));
-  } finally {
-    await client.end();
-  }
-}
-
 const textOf = (database: string) =>
   execFileSync('pg_dump', [postgres.url(database)], { encoding: 'utf8', maxBuffer: 1e8 })
     .replaceAll(/^\\(un)?restrict .*$/gm, '')
@@ -95,7 +83,7 @@ test.skipIf(why)(
     execFileSync('bash', ['-o', 'pipefail', '-c', pipe, 'bash', ...reader], {
       env: { ...process.env, FILE: file, URL: postgres.url('opened') },
     });
-    expect(compareCatalogs(await catalogOf('postgres'), await catalogOf('opened'))).toMatchObject({ differences: [] });
+    expect(compareCatalogs(await catalogOf(postgres, 'postgres'), await catalogOf(postgres, 'opened'))).toMatchObject({ differences: [] });
     expect(textOf('opened')).toBe(textOf('postgres'));
     const other = spawnSync('gpg', [...stranger, '-d', file], { maxBuffer: 1e9 });
     expect([other.status, other.stdout.length]).not.toEqual([0, 0]);

@@ -5,15 +5,14 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { compareCatalogs } from '../../src/effects/backup/compare-catalogs.ts';
-import { portOf } from '../../src/effects/backup/deps.ts';
 import { repairAccess } from '../../src/effects/backup/restore-access.ts';
 import { proveRestore } from '../../src/effects/backup/restore-prove.ts';
-import { readCatalog } from '../../src/effects/postgres/read-catalog.ts';
 import { packageFile } from '../../src/package-root.ts';
 import { toTargetRecord } from '../../src/target-place.ts';
 import { type BackupApp, caller, openBackupApp, person, removeHome } from '../helpers/backup-app.ts';
 import { startTestPostgres, type TestPostgres, whyWithout } from '../helpers/backup-postgres.ts';
 import { createBench } from '../helpers/effect-context.ts';
+import { catalogOf } from '../helpers/restore-stage.ts';
 
 const why = whyWithout('pg_dump', 'pg_restore', 'zstd');
 const nasty = () => readFileSync(packageFile('test/fixtures/nasty-schema.sql'), 'utf8');
@@ -39,26 +38,6 @@ afterEach(async () => {
   await at?.close();
   if (at) removeHome(at.home);
 });
-
-async function catalogOf(server: TestPostgres, database: string) {
-  const client = new pg.Client({ connectionString: server.url(database) });
-  await client.connect();
-  try {
-    return await readCatalog(portOf(client));
-  } finally {
-    await client.end();
-  }
-}
-
-/** What pg_dump says of a database, without what names the database or the moment. */
-function dumpText(server: TestPostgres, database: string): string {
-  const text = execFileSync('pg_dump', ['--create', server.url(database)], { encoding: 'utf8', maxBuffer: 1e8 });
-  return text
-    .replaceAll(/^\\(un)?restrict .*$/gm, '')
-    .replaceAll(/^-- (Dumped|Started|Completed).*$/gm, '')
-    .replaceAll(/^COMMENT ON DATABASE.*$/gm, '')
-    .replaceAll(new RegExp(`(DATABASE |connect |-- Name: )${database}\\b`, 'g'), '$1THE_DATABASE');
-}
 
 /** The handler of the proof once more, as after another hand was there. */
 async function proveAgain(scope: { plan: string; planHash: string; target: string }) {
@@ -86,41 +65,6 @@ async function backUp(): Promise<string> {
   expect(view.error).toBeUndefined();
   return (view.output as { backup: string }).backup;
 }
-
-test.skipIf(why)(
-  'every kind of object comes back on another server with zero differences, by catalog and by the text of pg_dump',
-  async () => {
-    const id = await backUp();
-    const asked = await at.run('restore', { backup: id, target: 'new', into: 'back' });
-    expect([asked.state, asked.error]).toEqual(['review', undefined]);
-    expect(await empty.sql("select datname from pg_database where datname = 'back'")).toEqual([]);
-    const view = await at.send(asked.runId, 'approve');
-    const output = view.output as Restored;
-    expect([view.state, view.error, output.proof?.differences]).toEqual(['done', undefined, []]);
-    expect(output.createdRoles.sort()).toEqual(['App Löwe', 'reporting']);
-    const [before, after] = [await catalogOf(source, 'postgres'), await catalogOf(empty, 'back')];
-    const compared = compareCatalogs(before, after);
-    expect(compared.differences).toEqual([]);
-    expect(compared.objects).toBeGreaterThan(60);
-    expect(dumpText(empty, 'back')).toBe(dumpText(source, 'postgres'));
-    // The verifier came along: the password works on the new server.
-    const login = new pg.Client({ connectionString: empty.url('back', encodeURIComponent('App Löwe'), `p"ass'word`) });
-    await login.connect();
-    expect((await login.query('show search_path')).rows[0].search_path).toBe('"Zürich ""x""", public');
-    await login.end();
-    // What nobody sees any more may be taken back: the database and the roles go, newest first.
-    const undo = await at.app.engine
-      .rollback({ run: asked.runId, to: 0 }, caller)
-      .catch((error: { details?: { approval?: string } }) => at.app.engine.approve(String(error.details?.approval), person));
-    expect((await at.rest(undo.runId)).status).toBe('cancelled');
-    expect(
-      await empty.sql(
-        "select datname from pg_database where datname = 'back' union all select rolname from pg_roles where rolname = 'reporting'",
-      ),
-    ).toEqual([]);
-  },
-  120_000,
-);
 
 test.skipIf(why)(
   'what differs after a restore is found: a grant, an owner, a row, a policy',

@@ -1,14 +1,16 @@
-/** A real Postgres 15 of its own for tests of backups, with Supabase's roles; and why a test that needs a system program cannot run here. */
+/** A real Postgres of its own for tests of backups, with Supabase's roles; and why a test that needs a system program cannot run here. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { packageFile } from '../../src/package-root.ts';
-import { findPostgres, reachableBinaries } from '../../src/sandbox/postgres/binaries.ts';
+import { reachableBinaries } from '../../src/sandbox/postgres/binaries.ts';
 import { initCluster, startCluster } from '../../src/sandbox/postgres/cluster.ts';
+import { embedded, type Major } from './databases.ts';
 
 export type TestPostgres = {
+  major: Major;
   port: number;
   password: string;
   url(database?: string, user?: string, password?: string): string;
@@ -17,12 +19,12 @@ export type TestPostgres = {
   stop(): Promise<void>;
 };
 
-export async function startTestPostgres(settings: Record<string, string> = {}): Promise<TestPostgres> {
+export async function startTestPostgres(major: Major = 15): Promise<TestPostgres> {
   const folder = mkdtempSync(join(tmpdir(), 'capstan-pg-'));
   execFileSync('chmod', ['755', folder]);
-  const binaries = await reachableBinaries(await findPostgres(['npm', 'system', 'path']), join(folder, 'native'));
+  const binaries = await reachableBinaries(await embedded(major), join(folder, 'native'));
   const password = await initCluster(binaries, join(folder, 'data'));
-  const cluster = await startCluster(binaries, join(folder, 'data'), settings);
+  const cluster = await startCluster(binaries, join(folder, 'data'));
   const url = (database = 'postgres', user = 'supabase_admin', pass = password) =>
     `postgres://${user}:${encodeURIComponent(pass)}@127.0.0.1:${cluster.port}/${database}`;
   const sql = async (text: string, database = 'postgres') => {
@@ -39,6 +41,7 @@ export async function startTestPostgres(settings: Record<string, string> = {}): 
   await sql(blueprint('supabase-roles.sql'));
   await sql(blueprint('supabase-schemas.sql'));
   return {
+    major,
     port: cluster.port,
     password,
     url,
@@ -48,6 +51,22 @@ export async function startTestPostgres(settings: Record<string, string> = {}): 
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Where Debian keeps the clients of a major. */
+const clientsOf = (major: Major) => `/usr/lib/postgresql/${major}/bin`;
+
+/** An environment in which pg_dump, pg_restore and psql are those of the server's own major: Debian's names on PATH start the newest. */
+export function byHand({ major }: Pick<TestPostgres, 'major'>): NodeJS.ProcessEnv {
+  return { ...process.env, PATH: [...(existsSync(clientsOf(major)) ? [clientsOf(major)] : []), process.env['PATH']].join(':') };
+}
+// Most servers here are of Postgres 15, and so is what their tests type by hand.
+Object.assign(process.env, byHand({ major: 15 }));
+
+/** Why tests with servers of these majors cannot run here; in CI too, since a mirror may lack the clients of a newer one. */
+export function whyWithoutClients(...majors: readonly Major[]): string | undefined {
+  const lacking = majors.filter((major) => major !== 15 && !existsSync(join(clientsOf(major), 'pg_dump')));
+  return lacking.length === 0 ? undefined : `needs pg_dump ${lacking.join(', ')}: scripts/pg-client-17.sh`;
 }
 
 const packages: Record<string, string> = {

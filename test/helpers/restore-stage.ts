@@ -4,10 +4,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
+import type { Catalog } from '../../src/catalog/model.ts';
+import { portOf } from '../../src/effects/backup/deps.ts';
+import { readCatalog } from '../../src/effects/postgres/read-catalog.ts';
 import { hostOf } from '../../src/sandbox/instances/place.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/start.ts';
 import { type BackupApp, caller, openBackupApp, person, removeHome } from './backup-app.ts';
-import { startTestPostgres, type TestPostgres } from './backup-postgres.ts';
+import { byHand, startTestPostgres, type TestPostgres } from './backup-postgres.ts';
 import { addDokploy } from './wizard-stage.ts';
 
 export type RestoreStage = {
@@ -69,9 +73,24 @@ export async function openRestoreStage(): Promise<RestoreStage> {
   };
 }
 
+/** Everything that a person made in a database. */
+export async function catalogOf(server: TestPostgres, database: string): Promise<Catalog> {
+  const client = new pg.Client({ connectionString: server.url(database) });
+  await client.connect();
+  try {
+    return await readCatalog(portOf(client));
+  } finally {
+    await client.end();
+  }
+}
+
 /** What pg_dump says of a database, without what names the database or the moment. */
 export function dumpText(server: TestPostgres, database: string, ...more: string[]): string {
-  const text = execFileSync('pg_dump', ['--create', ...more, server.url(database)], { encoding: 'utf8', maxBuffer: 1e8 });
+  const text = execFileSync('pg_dump', ['--create', ...more, server.url(database)], {
+    env: byHand(server),
+    encoding: 'utf8',
+    maxBuffer: 1e8,
+  });
   return text
     .replaceAll(/^\\(un)?restrict .*$/gm, '')
     .replaceAll(/^-- (Dumped|Started|Completed).*$/gm, '')

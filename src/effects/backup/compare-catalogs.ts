@@ -19,10 +19,14 @@ const identityOf: { [S in Exclude<keyof Catalog, 'server' | 'roles'>]: (row: Nam
 
 // Figures of use, and what is offered rather than installed.
 const ignored = new Set(['measured', 'available']);
+/** Each major brings its extensions in versions of its own; a restore says so beforehand. */
+const ignoredAcrossMajors = new Set([...ignored, 'version']);
 
 /** `expected` is the one that was backed up. */
 export function compareCatalogs(expected: Catalog, foundNow: Catalog): { objects: number; differences: string[] } {
   const found = asBefore17(foundNow, expected);
+  const ofServer =
+    Math.trunc(expected.server.version / 10_000) === Math.trunc(found.server.version / 10_000) ? ignored : ignoredAcrossMajors;
   const differences: string[] = [];
   let objects = 0;
   for (const [section, identity] of Object.entries(identityOf)) {
@@ -32,7 +36,7 @@ export function compareCatalogs(expected: Catalog, foundNow: Catalog): { objects
     for (const [name, row] of before) {
       const other = after.get(name);
       if (!other) differences.push(`${name} is missing`);
-      else differences.push(...fieldsThatDiffer(row, other).map((field) => `${name}: ${field} differs`));
+      else differences.push(...fieldsThatDiffer(row, other, ofServer).map((field) => `${name}: ${field} differs`));
     }
     for (const name of after.keys()) if (!before.has(name)) differences.push(`${name} is there and was not`);
   }
@@ -43,9 +47,9 @@ function indexed(rows: readonly object[], identity: (row: Named) => string): Map
   return new Map(rows.map((row) => [identity({ ...row }), { ...row }]));
 }
 
-function fieldsThatDiffer(a: Named, b: Named): string[] {
+function fieldsThatDiffer(a: Named, b: Named, without: ReadonlySet<string>): string[] {
   return [...new Set([...Object.keys(a), ...Object.keys(b)])].filter(
-    (field) => !ignored.has(field) && canonical(a[field]) !== canonical(b[field]),
+    (field) => !without.has(field) && canonical(a[field]) !== canonical(b[field]),
   );
 }
 

@@ -11,7 +11,9 @@ const properties = z.object({
   encoding: z.string(),
   collate: z.string(),
   ctype: z.string(),
+  /** `c` libc, `i` ICU, `b` builtin (since Postgres 17). */
   provider: z.string(),
+  /** Of a provider that is not libc. */
   icuLocale: z.string().nullable(),
   connectionLimit: z.number(),
   comment: z.string().nullable(),
@@ -72,7 +74,7 @@ export async function observe(client: Client, database: string): Promise<Observe
 }
 
 export async function readProperties(client: Client): Promise<DatabaseProperties> {
-  // The column of the ICU locale has had two names.
+  // The column of the locale has had two names.
   const { rows } = await client.query(
     `select pg_get_userbyid(d.datdba)::text as owner, pg_encoding_to_char(d.encoding)::text as encoding, d.datcollate::text as collate, d.datctype::text as ctype,
        d.datlocprovider::text as provider, coalesce(to_jsonb(d) ->> 'daticulocale', to_jsonb(d) ->> 'datlocale') as "icuLocale",

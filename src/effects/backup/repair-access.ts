@@ -23,7 +23,7 @@ export function accessRepairs(expected: Catalog, found: Catalog): Repair[] {
     ),
     ...pairs.flatMap(({ row, other }) => grantRepairs(row.of, `ON ${row.on}`, row.grants, movedTo(row.owner, other))),
     ...columnRepairs(expected, found),
-    ...defaultRepairs(expected.defaultPrivileges, found.defaultPrivileges),
+    ...defaultRepairs(expected, found),
   ];
 }
 
@@ -93,11 +93,13 @@ function columnRepairs(expected: Catalog, found: Catalog): Repair[] {
   );
 }
 
+const maintainSince = 170_000;
+
 /** Where no row is kept, Postgres grants all to the owner, and to everybody the use of functions and types; in one schema it adds nothing. */
-function startOf({ role, schema, on }: DefaultPrivileges): Grant[] {
+function startOf({ role, schema, on }: DefaultPrivileges, maintain: boolean): Grant[] {
   if (schema !== undefined) return [];
   const all: Record<string, string[]> = {
-    tables: ['DELETE', 'INSERT', 'REFERENCES', 'SELECT', 'TRIGGER', 'TRUNCATE', 'UPDATE'],
+    tables: ['DELETE', 'INSERT', ...(maintain ? ['MAINTAIN'] : []), 'REFERENCES', 'SELECT', 'TRIGGER', 'TRUNCATE', 'UPDATE'],
     sequences: ['SELECT', 'UPDATE', 'USAGE'],
     functions: ['EXECUTE'],
     types: ['USAGE'],
@@ -110,7 +112,7 @@ function startOf({ role, schema, on }: DefaultPrivileges): Grant[] {
   ];
 }
 
-function defaultRepairs(expected: readonly DefaultPrivileges[], found: readonly DefaultPrivileges[]): Repair[] {
+function defaultRepairs({ server, defaultPrivileges: expected }: Catalog, { defaultPrivileges: found }: Catalog): Repair[] {
   const keyOf = ({ role, schema, on }: DefaultPrivileges) => JSON.stringify([role, schema, on]);
   const [before, after] = [new Map(expected.map((row) => [keyOf(row), row])), new Map(found.map((row) => [keyOf(row), row]))];
   return [...new Set([...before.keys(), ...after.keys()])].flatMap((key) => {
@@ -119,7 +121,7 @@ function defaultRepairs(expected: readonly DefaultPrivileges[], found: readonly 
     const of = `default privileges of ${row.role} in ${row.schema ?? 'every schema'} on ${row.on}`;
     const lead = `ALTER DEFAULT PRIVILEGES FOR ROLE ${identifier(row.role)}${row.schema === undefined ? '' : ` IN SCHEMA ${identifier(row.schema)}`} `;
     const kind = `ON ${row.on.toUpperCase()}`;
-    const grants = (side: Map<string, DefaultPrivileges>) => side.get(key)?.grants ?? startOf(row);
+    const grants = (side: Map<string, DefaultPrivileges>) => side.get(key)?.grants ?? startOf(row, server.version >= maintainSince);
     return grantRepairs(of, kind, grants(before), grants(after)).map(({ statement }) => ({ of, statement: lead + statement }));
   });
 }
@@ -148,7 +150,7 @@ function grantRepairs(of: string, on: string, expected: readonly Grant[], found:
 
 /** From Postgres 17 on an owner holds MAINTAIN too: nothing that a backup of an older server could say. */
 export function asBefore17(found: Catalog, expected: Catalog): Catalog {
-  if (expected.server.version >= 170_000 || found.server.version < 170_000) return found;
+  if (expected.server.version >= maintainSince || found.server.version < maintainSince) return found;
   const owned = <T extends { owner: string; grants: Grant[] }>(row: T): T => ({ ...row, grants: withoutMaintain(row.grants, row.owner) });
   return {
     ...found,

@@ -124,12 +124,18 @@ export function applyDatabase(deps: BackupDeps) {
 
 const drop = (client: Client, database: string) => client.query(`drop database if exists ${identifier(database)} with (force)`);
 
+/** Of the locale of a database, by who provides it; libc knows the two above alone. */
+const providers: Record<string, (locale: string) => string[]> = {
+  i: (locale) => [`locale_provider icu icu_locale ${locale}`],
+  b: (locale) => [`locale_provider builtin builtin_locale ${locale}`],
+};
+
 async function createDatabase(client: Client, name: string, properties: DatabaseProperties): Promise<void> {
   const { encoding, collate, ctype, provider, icuLocale, owner } = properties;
   const locale = [
     `lc_collate ${literal(collate)}`,
     `lc_ctype ${literal(ctype)}`,
-    ...(provider === 'i' && icuLocale !== null ? [`locale_provider icu icu_locale ${literal(icuLocale)}`] : []),
+    ...(icuLocale === null ? [] : (providers[provider]?.(literal(icuLocale)) ?? [])),
   ];
   try {
     await client.query(

@@ -45,8 +45,7 @@ export function planRestore(deps: BackupDeps) {
         const keepAs = input.mode === 'replace' ? `${file.database.slice(0, 40)}_before_${stamp}` : null;
         await requireServer(client, manifest.server.major);
         await requireFree(client, [into, ...(keepAs === null ? [] : [keepAs])]);
-        await requireExtensions(client, contents);
-        const warnings = await requireSpace(client, file.rawBytes);
+        const warnings = [...(await requireExtensions(client, contents)), ...(await requireSpace(client, file.rawBytes))];
         const downtime = input.mode === 'replace' ? await announce(deps, ctx, client, target, file.database, file.rawBytes) : null;
         const { create, absent } = await missingRoles(client, contents, roles);
         const others = await planOtherParts(deps, ctx, opened, { target, inPlace: input.mode === 'replace', contents });

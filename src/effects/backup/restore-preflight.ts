@@ -35,16 +35,23 @@ export async function requireFree(client: Client, names: readonly string[]): Pro
     });
 }
 
-export async function requireExtensions(client: Client, { catalog }: DatabaseContents): Promise<void> {
-  const { rows } = await client.query<{ name: string }>('select name from pg_available_extensions');
-  const offered = new Set(rows.map(({ name }) => name));
+/** Throws EXTENSION_MISSING; warns of those that come in another version than they had. */
+export async function requireExtensions(client: Client, { catalog }: DatabaseContents): Promise<Warning[]> {
+  const { rows } = await client.query<{ name: string; version: string }>(
+    'select name, default_version as version from pg_available_extensions',
+  );
+  const offered = new Map(rows.map(({ name, version }) => [name, version]));
   const missing = catalog.extensions.map(({ name }) => name).filter((name) => !offered.has(name));
-  if (missing.length === 0) return;
-  throw new AppError('EXTENSION_MISSING', {
-    message: `The server does not offer extensions that the backup uses: ${missing.join(', ')}.`,
-    fix: 'Install them on the server, or restore into an instance with the same image.',
-    details: { missing },
-  });
+  if (missing.length > 0)
+    throw new AppError('EXTENSION_MISSING', {
+      message: `The server does not offer extensions that the backup uses: ${missing.join(', ')}.`,
+      fix: 'Install them on the server, or restore into an instance with the same image.',
+      details: { missing },
+    });
+  const other = catalog.extensions.filter(({ name, version }) => offered.get(name) !== version);
+  if (other.length === 0) return [];
+  const say = other.map(({ name, version }) => `${name} ${offered.get(name)} (was ${version})`).join(', ');
+  return [{ code: 'EXTENSION_VERSIONS', say: `Extensions come in the version that the server brings: ${say}.` }];
 }
 
 /** Throws NOTHING_TO_REPLACE. Answers the size of what is in use and how many connections it has now. */

@@ -14,6 +14,7 @@ import type { BackupDeps } from './deps.ts';
 import { createProgress } from './meter.ts';
 import { pgClientFor } from './programs.ts';
 import { openRestore } from './restore-document.ts';
+import { retellViews } from './retell-views.ts';
 import { contentsOf } from './verify.ts';
 
 const shown = 50;
@@ -26,14 +27,16 @@ export function proveRestore(deps: BackupDeps) {
       const client = await openSession(place, ctx.key, plan.into);
       let found: Awaited<ReturnType<typeof observe>>;
       let major: number;
+      let told: DatabaseContents['catalog'];
       try {
         found = await observe(client, plan.into);
         const { rows } = await client.query<{ major: number }>(`select current_setting('server_version_num')::int / 10000 as major`);
         major = rows[0]?.major ?? 0;
+        told = await retellViews(client, expected.catalog, found.catalog);
       } finally {
         await client.end();
       }
-      const { objects, differences } = compareCatalogs(expected.catalog, found.catalog);
+      const { objects, differences } = compareCatalogs(told, found.catalog);
       differences.push(...propertiesThatDiffer(expected, found));
       const { tables, rows } = await compareRows(ctx, place, plan.into, major, expected, file.rawBytes, differences);
       return {

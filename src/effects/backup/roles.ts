@@ -14,7 +14,14 @@ export const roleRow = z.object({
   settings: z.array(z.string()),
 });
 export type RoleRow = z.infer<typeof roleRow>;
-export const membership = z.object({ role: z.string(), member: z.string(), admin: z.boolean() });
+export const membership = z.object({
+  role: z.string(),
+  member: z.string(),
+  admin: z.boolean(),
+  /** Since Postgres 16; before, a member inherits as its own attribute says, and may always SET ROLE. */
+  inherit: z.boolean().nullish(),
+  set: z.boolean().nullish(),
+});
 export type Membership = z.infer<typeof membership>;
 export const rolesDocument = z.object({ verifiersRead: z.boolean(), roles: z.array(roleRow), memberships: z.array(membership) });
 export type RolesDocument = z.infer<typeof rolesDocument>;
@@ -33,7 +40,8 @@ const rolesSql = (table: string, verifier: string) => `
 export async function readRoles(client: Client, superuser: boolean): Promise<RolesDocument> {
   const { rows } = await client.query(superuser ? rolesSql('pg_authid', 'r.rolpassword') : rolesSql('pg_roles', 'null::text'));
   const members = await client.query(
-    `select r.rolname as role, m.rolname as member, bool_or(a.admin_option) as admin
+    `select r.rolname as role, m.rolname as member, bool_or(a.admin_option) as admin,
+       bool_or((to_jsonb(a) ->> 'inherit_option')::boolean) as inherit, bool_or((to_jsonb(a) ->> 'set_option')::boolean) as set
      from pg_auth_members a join pg_roles r on r.oid = a.roleid join pg_roles m on m.oid = a.member
      where m.rolname !~ '^pg_' group by 1, 2 order by 1, 2`,
   );
@@ -85,8 +93,15 @@ function listItems(value: string): string {
   return items.length === 0 ? "''" : items.map(literal).join(', ');
 }
 
-export function membershipSql({ role, member, admin }: Membership): string {
-  return `GRANT ${identifier(role)} TO ${identifier(member)}${admin ? ' WITH ADMIN OPTION' : ''}`;
+export function membershipSql({ role, member, admin, inherit, set }: Membership): string {
+  const word = (on: boolean) => (on ? 'TRUE' : 'FALSE');
+  const options =
+    typeof inherit === 'boolean' && typeof set === 'boolean'
+      ? ` WITH ADMIN ${word(admin)}, INHERIT ${word(inherit)}, SET ${word(set)}`
+      : admin
+        ? ' WITH ADMIN OPTION'
+        : '';
+  return `GRANT ${identifier(role)} TO ${identifier(member)}${options}`;
 }
 
 /** The whole document as a script that a person can run with psql; roles that exist are left as they are. */
