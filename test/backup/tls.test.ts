@@ -49,8 +49,8 @@ afterEach(async () => {
   if (at) removeHome(at.home);
 });
 
-async function add(name: string, ca: string, mode: string, as = host): Promise<void> {
-  const url = `postgres://tls_only:${postgres.password}@${as}:5432/postgres?sslmode=${mode}`;
+async function add(name: string, ca: string, mode: string, { as = host, database = 'postgres' } = {}): Promise<void> {
+  const url = `postgres://tls_only:${postgres.password}@${as}:5432/${database}?sslmode=${mode}`;
   const args = ['--url', 'http://127.0.0.1:9', '--connection', 'env:DB', '--ca', join(folder, ca)];
   const added = await capstan(at.home, ['targets', 'add', name, ...args, '--resolve', `${as}:5432:127.0.0.1:${postgres.port}`], {
     DB: url,
@@ -75,12 +75,63 @@ test.skipIf(why)(
   'an authority that did not sign it, and a name that it was not made for, are refused before anything begins',
   async () => {
     await add('foreign', 'foreign.pem', 'verify-full');
-    await add('renamed', 'ours.pem', 'verify-full', 'other.backup.test');
+    await add('renamed', 'ours.pem', 'verify-full', { as: 'other.backup.test' });
     const codes = [];
     for (const target of ['foreign', 'renamed']) codes.push((await at.run('backup', { target })).error?.code);
     expect(codes).toEqual(['TLS_UNKNOWN_CA', 'TLS_WRONG_NAME']);
   },
   60_000,
+);
+
+/** Every session of the login that is seen from beside it while `work` goes on, by the name that it gives itself. */
+async function sessionsDuring(work: () => Promise<void>): Promise<Map<string, boolean>> {
+  const seen = new Map<string, boolean>();
+  const beside = new pg.Client({ connectionString: postgres.url(), ssl: false });
+  await beside.connect();
+  let over = false;
+  const watching = (async () => {
+    while (!over) {
+      const { rows } = await beside.query<{ name: string; ssl: boolean }>(
+        `select a.application_name as name, s.ssl from pg_stat_activity a join pg_stat_ssl s using (pid) where a.usename = 'tls_only'`,
+      );
+      for (const { name, ssl } of rows) seen.set(name, ssl && seen.get(name) !== false);
+    }
+  })();
+  try {
+    await work();
+  } finally {
+    over = true;
+    await watching;
+    await beside.end();
+  }
+  return seen;
+}
+
+test.skipIf(why)(
+  'a backup is restored beside and in place over the checked connection, and no session of it goes without TLS',
+  async () => {
+    await postgres.sql('create database live template postgres');
+    await add('live', 'ours.pem', 'verify-full', { database: 'live' });
+    type Restored = { proof: { differences: string[]; rows: number } };
+    const seen = await sessionsDuring(async () => {
+      const made = await at.run('backup', { target: 'live', parts: ['roles', 'database'] });
+      const { backup } = made.output as { backup: string };
+      const beside = await at.run('restore', { backup, database: 'live', into: 'back' });
+      const done = await at.send(beside.runId, 'approve');
+      expect([done.status, done.error, (done.output as Restored).proof.differences]).toEqual(['done', undefined, []]);
+      await postgres.sql('insert into public.kept values (101)', 'live');
+      const replace = await at.run('restore', { backup, database: 'live', mode: 'replace' });
+      await at.send(replace.runId, 'approve');
+      const swapped = await at.send(replace.runId, 'swap');
+      expect([swapped.status, swapped.error]).toEqual(['done', undefined]);
+    });
+    for (const database of ['back', 'live'])
+      expect(await postgres.sql('select count(*)::int as n from public.kept', database)).toEqual([{ n: 100 }]);
+    // Sessions of our own, and those of pg_dump and pg_restore, which bear the key of their effect.
+    expect([...seen.keys()]).toEqual(expect.arrayContaining(['capstan plan', 'capstan restore plan', ...[expect.stringMatching(/:\d+:/)]]));
+    expect([...seen].filter(([, ssl]) => !ssl)).toEqual([]);
+  },
+  120_000,
 );
 
 test.skipIf(why)('pg_dump checks by itself', async () => {
