@@ -1,11 +1,7 @@
-/** The approver key at a real pseudo-terminal (engine.md A2): made once, asked for by production targets, signs standing rules. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type Sandbox, startSandbox } from '../../src/sandbox/start.ts';
+import { expect, test } from 'vitest';
 import { atTerminal, capstan, jsonOf, whyNoTerminal } from '../helpers/cli.ts';
-import { codeOf, me, openStage, type Stage } from '../helpers/wizard-stage.ts';
+import { onSandbox } from '../helpers/on-sandbox.ts';
+import { codeOf, me, openStage } from '../helpers/wizard-stage.ts';
 
 const why = whyNoTerminal();
 const mustRun = process.env['CI'] === 'true' && process.platform === 'linux';
@@ -14,42 +10,28 @@ const suffix = why === undefined ? '' : ` (skipped: ${why})`;
 const passphrase = 'four quiet horses walk';
 const type = (when: string, text: string) => ({ when, type: `${text}\r` });
 
-let folder: string;
-let sandbox: Sandbox;
-let stage: Stage;
-beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'capstan-twin-'));
-  sandbox = await startSandbox({ dataDir: folder });
-});
-afterAll(async () => {
-  await sandbox.stop({ discard: true });
-  rmSync(folder, { recursive: true, force: true });
-});
-beforeEach(async () => {
-  stage = await openStage(sandbox);
-});
-afterEach(async () => {
-  await stage.close();
-});
+const at = onSandbox(openStage);
 
 const init = (again = passphrase) =>
-  atTerminal(stage.home, ['approver', 'init'], [type('New passphrase', passphrase), type('The same once more', again)]);
+  atTerminal(at.stage.home, ['approver', 'init'], [type('New passphrase', passphrase), type('The same once more', again)]);
 
 test('without a terminal there is no approver key and no rule', async () => {
-  expect((await capstan(stage.home, ['approver', 'init'])).stderr).toContain('TERMINAL_REQUIRED');
-  expect((await capstan(stage.home, ['rules', 'add', '--workflow', 'setup-supabase', '--tag', 'x'])).stderr).toContain('TERMINAL_REQUIRED');
-  expect(jsonOf(await capstan(stage.home, ['approver', 'show', '--json']))).toEqual({ key: null, sealedTags: ['production'] });
+  expect((await capstan(at.stage.home, ['approver', 'init'])).stderr).toContain('TERMINAL_REQUIRED');
+  expect((await capstan(at.stage.home, ['rules', 'add', '--workflow', 'setup-supabase', '--tag', 'x'])).stderr).toContain(
+    'TERMINAL_REQUIRED',
+  );
+  expect(jsonOf(await capstan(at.stage.home, ['approver', 'show', '--json']))).toEqual({ key: null, sealedTags: ['production'] });
 });
 
 atOne(`a production target is approved with the passphrase only${suffix}`, async () => {
   // The wizard's runs name their dokploy; a target of that name is what they work on.
-  await stage.app.registry.addTarget({ name: 'home', kind: 'self-hosted', tags: ['production'], record: {} }, []);
+  await at.stage.app.registry.addTarget({ name: 'home', kind: 'self-hosted', tags: ['production'], record: {} }, []);
   expect((await init('something else entirely')).screen).toContain('PASSPHRASE_DIFFERS');
-  const { runId } = await stage.toReview('sealed-shop');
-  expect(await codeOf(stage.app.engine.advance({ run: runId, event: 'approve' }, me))).toBe('APPROVAL_REQUIRED');
-  await stage.app.engine.hold(runId, me);
+  const { runId } = await at.stage.toReview('sealed-shop');
+  expect(await codeOf(at.stage.app.engine.advance({ run: runId, event: 'approve' }, me))).toBe('APPROVAL_REQUIRED');
+  await at.stage.app.engine.hold(runId, me);
   const early = await atTerminal(
-    stage.home,
+    at.stage.home,
     ['approve', 'sealed-shop'],
     [type("type the run's name", 'sealed-shop'), type('Passphrase of the approver key', passphrase)],
   );
@@ -57,22 +39,22 @@ atOne(`a production target is approved with the passphrase only${suffix}`, async
   const made = await init();
   expect(made.screen).toContain('is made');
   expect(made.screen).not.toContain(passphrase);
-  expect((await atTerminal(stage.home, ['approver', 'init'], [])).screen).toContain('APPROVER_EXISTS');
+  expect((await atTerminal(at.stage.home, ['approver', 'init'], [])).screen).toContain('APPROVER_EXISTS');
   const wrong = await atTerminal(
-    stage.home,
+    at.stage.home,
     ['approve', 'sealed-shop'],
     [type("type the run's name", 'sealed-shop'), type('Passphrase of the approver key', 'three quiet horses')],
   );
   expect(wrong.screen).toContain('PASSPHRASE_WRONG');
-  expect(await stage.app.engine.inspect(runId)).toMatchObject({ state: 'review' });
+  expect(await at.stage.app.engine.inspect(runId)).toMatchObject({ state: 'review' });
   const right = await atTerminal(
-    stage.home,
+    at.stage.home,
     ['approve', 'sealed-shop'],
     [type("type the run's name", 'sealed-shop'), type('Passphrase of the approver key', passphrase)],
   );
   expect(right.screen).not.toContain(passphrase);
-  expect(await stage.app.engine.inspect(runId)).toMatchObject({ state: 'creatingProject' });
-  const told = jsonOf(await capstan(stage.home, ['audit', '--run', runId, '--json']));
+  expect(await at.stage.app.engine.inspect(runId)).toMatchObject({ state: 'creatingProject' });
+  const told = jsonOf(await capstan(at.stage.home, ['audit', '--run', runId, '--json']));
   expect(told['audit'] ?? told['rows']).toEqual(
     expect.arrayContaining([
       expect.objectContaining({ action: 'approve advance approve', level: 'sealed', outcome: 'accepted' }),
@@ -84,14 +66,14 @@ atOne(`a production target is approved with the passphrase only${suffix}`, async
 atOne(`a rule is signed at a terminal, listed, and taken back${suffix}`, async () => {
   await init();
   const add = ['rules', 'add', '--workflow', 'setup-supabase', '--tag', 'staging', '--days', '7'];
-  expect((await atTerminal(stage.home, [...add, '--event', 'nothing'], [])).screen).toContain('it asks for: approve');
-  const refused = await atTerminal(stage.home, add, [type("type the workflow's name", 'yes')]);
+  expect((await atTerminal(at.stage.home, [...add, '--event', 'nothing'], [])).screen).toContain('it asks for: approve');
+  const refused = await atTerminal(at.stage.home, add, [type("type the workflow's name", 'yes')]);
   expect(refused.screen).toContain('NOT_CONFIRMED');
   const answers = [type("type the workflow's name", 'setup-supabase'), type('Passphrase of the approver key', passphrase)];
-  expect((await atTerminal(stage.home, add, answers)).screen).toContain('stands until');
-  const { rules } = jsonOf(await capstan(stage.home, ['rules', 'list', '--json']));
+  expect((await atTerminal(at.stage.home, add, answers)).screen).toContain('stands until');
+  const { rules } = jsonOf(await capstan(at.stage.home, ['rules', 'list', '--json']));
   expect(rules).toEqual([expect.objectContaining({ workflow: 'setup-supabase', event: null, tags: ['staging'], valid: true })]);
   const [{ id = '' } = {}] = rules as { id?: string }[];
-  expect((await capstan(stage.home, ['rules', 'remove', id])).exit).toBe(0);
-  expect(jsonOf(await capstan(stage.home, ['rules', 'list', '--json']))).toEqual({ rules: [] });
+  expect((await capstan(at.stage.home, ['rules', 'remove', id])).exit).toBe(0);
+  expect(jsonOf(await capstan(at.stage.home, ['rules', 'list', '--json']))).toEqual({ rules: [] });
 });

@@ -1,33 +1,15 @@
 /** Bad input at 2 a.m.: each gets a code, one sentence and the next step; the run stays where it was and nothing is created. */
-import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type Sandbox, startSandbox } from '../../src/sandbox/start.ts';
-import { addDokploy, codeOf, me, openStage, type Stage } from '../helpers/wizard-stage.ts';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
+import { onSandbox } from '../helpers/on-sandbox.ts';
+import { addDokploy, codeOf, me, openStage } from '../helpers/wizard-stage.ts';
 
-let sandbox: Sandbox;
-let folder: string;
-let stage: Stage;
-beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'capstan-twin-'));
-  sandbox = await startSandbox({ dataDir: folder });
-});
-afterAll(async () => {
-  await sandbox.stop({ discard: true });
-  rmSync(folder, { recursive: true, force: true });
-});
-beforeEach(async () => {
-  sandbox.setFaults([]);
-  stage = await openStage(sandbox);
-});
-afterEach(async () => {
-  expect(sandbox.journal().filter((entry) => entry.applied)).toEqual([]);
-  await stage.close();
+const at = onSandbox(openStage);
+afterEach(() => {
+  expect(at.sandbox.journal().filter((entry) => entry.applied)).toEqual([]);
 });
 
-const connectTo = async (dokploy: string) => {
+const connectTo = async (dokploy: string, stage = at.stage) => {
   const { runId } = await stage.app.engine.start({ workflow: 'setup-supabase' }, me);
   return stage.send(runId, 'connect', { dokploy });
 };
@@ -46,7 +28,7 @@ async function freePort(): Promise<number> {
 }
 
 test('a Dokploy that is not there', async () => {
-  await addDokploy(stage.app, sandbox, { name: 'away', url: `http://127.0.0.1:${await freePort()}` });
+  await addDokploy(at.stage.app, at.sandbox, { name: 'away', url: `http://127.0.0.1:${await freePort()}` });
   refusedAt(await connectTo('away'), 'connect', 'CONNECTION_REFUSED');
 });
 
@@ -55,26 +37,26 @@ test('a dokploy that is not registered', async () => {
 });
 
 test('a wrong key', async () => {
-  await addDokploy(stage.app, sandbox, { name: 'locked', key: 'this-is-not-the-key-at-all' });
+  await addDokploy(at.stage.app, at.sandbox, { name: 'locked', key: 'this-is-not-the-key-at-all' });
   refusedAt(await connectTo('locked'), 'connect', 'DOKPLOY_UNAUTHORIZED');
 });
 
 test('a key whose rate limit is used up, after it had worked', async () => {
-  sandbox.setFaults(['rate-limited-key']);
+  at.sandbox.setFaults(['rate-limited-key']);
   const view = await connectTo('home');
   refusedAt(view, 'connect', 'DOKPLOY_KEY_RATE_LIMITED');
   expect(view.error?.message).toMatch(/rate limit/i);
 });
 
 test('an old Dokploy', async () => {
-  sandbox.setFaults(['old-version']);
+  at.sandbox.setFaults(['old-version']);
   const view = await connectTo('home');
   refusedAt(view, 'connect', 'DOKPLOY_TOO_OLD');
   expect(view.error?.message).toContain('0.24.0');
 });
 
 test('a template that cannot be fetched', async () => {
-  sandbox.setFaults(['template-unreachable']);
+  at.sandbox.setFaults(['template-unreachable']);
   refusedAt(await connectTo('home'), 'connect', 'TEMPLATE_UNREACHABLE');
 });
 
@@ -86,17 +68,17 @@ test('a Dokploy over http works, with a warning', async () => {
 
 test.each(['My Project', 'postgres', '1abc', 'a_b', '', 'x'.repeat(33)])('the name %j', async (name) => {
   const view = await connectTo('home');
-  const error = await stage.app.engine.advance({ run: view.runId, event: 'name', payload: { name } }, me).then(
+  const error = await at.stage.app.engine.advance({ run: view.runId, event: 'name', payload: { name } }, me).then(
     () => undefined,
     (thrown: unknown) => thrown as { code: string; message: string },
   );
   expect(error?.code).toBe('PAYLOAD_INVALID');
   if (name === 'My Project') expect(error?.message).toContain('my-project');
-  expect(await stage.app.engine.inspect(view.runId)).toMatchObject({ state: 'name', version: view.version });
+  expect(await at.stage.app.engine.inspect(view.runId)).toMatchObject({ state: 'name', version: view.version });
 });
 
-const toDomain = async () => {
-  const { runId } = await connectTo('home');
+const toDomain = async (stage = at.stage) => {
+  const { runId } = await connectTo('home', stage);
   await stage.send(runId, 'name', { name: 'shop' });
   await stage.send(runId, 'generate');
   return runId;
@@ -112,12 +94,12 @@ test('a mail password by value or from nowhere, and a mail server that is not th
     adminEmail: 'a@shop.test',
     senderName: 'Shop',
   };
-  expect(await codeOf(stage.app.engine.advance({ run, event: 'smtp', payload }, me))).toBe('SECRET_UNREADABLE');
-  expect(await codeOf(stage.app.engine.advance({ run, event: 'smtp', payload: { ...payload, pass: 'hunter2hunter2' } }, me))).toBe(
+  expect(await codeOf(at.stage.app.engine.advance({ run, event: 'smtp', payload }, me))).toBe('SECRET_UNREADABLE');
+  expect(await codeOf(at.stage.app.engine.advance({ run, event: 'smtp', payload: { ...payload, pass: 'hunter2hunter2' } }, me))).toBe(
     'SECRET_IN_ARGUMENT',
   );
   process.env['CAPSTAN_TEST_MAIL_PASSWORD'] = 'not-the-password-4711';
-  const view = await stage.send(run, 'smtp', payload);
+  const view = await at.stage.send(run, 'smtp', payload);
   delete process.env['CAPSTAN_TEST_MAIL_PASSWORD'];
   expect(view).toMatchObject({ state: 'smtp', status: 'waiting' });
   expect(view.error?.code).toMatch(/^(SMTP_|HOST_NOT_FOUND)/);
@@ -135,7 +117,7 @@ test('a placeholder of the template as a mail server', async () => {
     adminEmail: 'admin@example.com',
     senderName: 'x',
   };
-  const view = await stage.send(run, 'smtp', payload);
+  const view = await at.stage.send(run, 'smtp', payload);
   delete process.env['CAPSTAN_TEST_MAIL_PASSWORD'];
   expect(view).toMatchObject({ state: 'smtp', status: 'waiting' });
   expect(view.error?.code).toMatch(/PLACEHOLDER/);
@@ -143,15 +125,14 @@ test('a placeholder of the template as a mail server', async () => {
 
 test.each(['https://shop.example.com', 'shop_a.example.com', 'UPPER.example.com', 'a b', ''])('the domain %j', async (host) => {
   const run = await toDomain();
-  await stage.send(run, 'skipSmtp');
-  expect(await codeOf(stage.app.engine.advance({ run, event: 'domain', payload: { host } }, me))).toBe('PAYLOAD_INVALID');
+  await at.stage.send(run, 'skipSmtp');
+  expect(await codeOf(at.stage.app.engine.advance({ run, event: 'domain', payload: { host } }, me))).toBe('PAYLOAD_INVALID');
 });
 
 test('a domain that does not resolve', async () => {
-  rmSync(stage.home, { recursive: true, force: true });
-  await stage.close();
-  stage = await openStage({ ...sandbox, resolve: [] });
-  const run = await toDomain();
+  const stage = await openStage({ ...at.sandbox, resolve: [] });
+  onTestFinished(() => stage.close());
+  const run = await toDomain(stage);
   await stage.send(run, 'skipSmtp');
   const view = await stage.send(run, 'domain', { host: 'no-such-name.invalid' });
   expect(view).toMatchObject({ state: 'domain', status: 'waiting' });

@@ -1,26 +1,13 @@
 /** repair-keys end to end on the sandbox's instances; judged by the sandbox's journal, its rows, its database and live requests. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { queryThroughMeta } from '../../src/effects/supabase/sql.ts';
 import { envVariables, parseEnv } from '../../src/env-text.ts';
 import { hostOf } from '../../src/sandbox/instances/place.ts';
-import type { Sandbox } from '../../src/sandbox/start.ts';
-import { type ChangeStage, failing, openChangeStage } from '../helpers/change-stage.ts';
-import { openSandbox } from '../sandbox/client.ts';
+import { failing, openChangeStage } from '../helpers/change-stage.ts';
+import { onSandbox } from '../helpers/on-sandbox.ts';
 
 const names = ['gen-a', 'gen-b', 'gen-b-split-second', 'gen-c', 'not-deployed', 'changed-secret', 'stale-jwks', 'changed-password'];
-let opened: Awaited<ReturnType<typeof openSandbox>>;
-let sandbox: Sandbox;
-let stage: ChangeStage;
-beforeAll(async () => {
-  opened = await openSandbox({ instances: names });
-  sandbox = opened.sandbox;
-}, 120_000);
-afterAll(() => opened.close(), 60_000);
-beforeEach(async () => {
-  sandbox.setFaults([]);
-  stage = await openChangeStage(sandbox, names);
-});
-afterEach(() => stage.close());
+const at = onSandbox((sandbox) => openChangeStage(sandbox, names), { instances: names });
 
 const variables = (text: string) => envVariables(parseEnv(text));
 const planOf = (view: { details: Record<string, unknown> }) =>
@@ -48,11 +35,11 @@ test.each([
 ])(
   '%s is repaired: %j are made anew, all probes are green, and the way back gives the same bytes',
   async (name, replaced, newSecret) => {
-    const before = await stage.env(name);
-    const was = await stage.containers(name);
-    const review = await stage.start('repair-keys', { target: name });
+    const before = await at.stage.env(name);
+    const was = await at.stage.containers(name);
+    const review = await at.stage.start('repair-keys', { target: name });
     expect(review).toMatchObject({ state: 'review', status: 'waiting' });
-    expect(stage.writes()).toEqual([]);
+    expect(at.stage.writes()).toEqual([]);
     const plan = planOf(review);
     expect(
       plan.changes
@@ -63,89 +50,89 @@ test.each([
     expect(plan.kind).toBe(newSecret ? 'both' : 'configuration');
     expect(plan.databaseRestarts).toBe(newSecret);
     expect(plan.say).toContain(newSecret ? 'all sessions end' : 'sessions go on');
-    const done = await stage.approve(review.runId);
+    const done = await at.stage.approve(review.runId);
     expect({ state: done.state, error: done.error, failing: failing(done, 'after') }).toEqual({
       state: 'done',
       error: undefined,
       failing: [],
     });
-    const after = await stage.env(name);
+    const after = await at.stage.env(name);
     expect(differing(before, after).sort()).toEqual([...replaced].sort());
     expect(changedLines(before, after)).toBe(replaced.length);
-    const renewed = [...(await stage.containers(name))].filter(([service, id]) => was.get(service) !== id).map(([service]) => service);
+    const renewed = [...(await at.stage.containers(name))].filter(([service, id]) => was.get(service) !== id).map(([service]) => service);
     expect(renewed.sort()).toEqual([...plan.recreated].sort());
-    expect(stage.writes().map(({ procedure }) => procedure)).toEqual(['compose.saveEnvironment', 'compose.deploy', 'job.deploy']);
-    const target = await stage.app.registry.target(name);
+    expect(at.stage.writes().map(({ procedure }) => procedure)).toEqual(['compose.saveEnvironment', 'compose.deploy', 'job.deploy']);
+    const target = await at.stage.app.registry.target(name);
     const kept = Reflect.get(Object(target.record['secrets']), 'serviceRoleKey');
-    expect(await stage.app.vault.reveal(String(kept))).toBe(variables(after).get('SERVICE_ROLE_KEY'));
+    expect(await at.stage.app.vault.reveal(String(kept))).toBe(variables(after).get('SERVICE_ROLE_KEY'));
 
-    const again = await stage.start('repair-keys', { target: name });
+    const again = await at.stage.start('repair-keys', { target: name });
     expect(again).toMatchObject({ state: 'nothingToDo', status: 'done' });
 
-    const back = await stage.rollback(review.runId, 'review');
+    const back = await at.stage.rollback(review.runId, 'review');
     expect(back).toMatchObject({ state: 'review', status: 'waiting' });
-    expect(await stage.env(name)).toBe(before);
-    expect(Object(await stage.app.registry.target(name)).record.secrets).toEqual({});
+    expect(await at.stage.env(name)).toBe(before);
+    expect(Object(await at.stage.app.registry.target(name)).record.secrets).toEqual({});
   },
   120_000,
 );
 
 test('gen-c: nothing to do, and the journal shows not one write', async () => {
-  const view = await stage.start('repair-keys', { target: 'gen-c' });
+  const view = await at.stage.start('repair-keys', { target: 'gen-c' });
   expect(view).toMatchObject({ state: 'nothingToDo', status: 'done', output: { changed: false } });
   expect(failing(view, 'before')).toEqual([]);
-  expect(stage.writes()).toEqual([]);
+  expect(at.stage.writes()).toEqual([]);
   expect(planOf(view).say).toContain('nothing to repair');
 });
 
 test('keys that were stored but never deployed are deployed, and nothing is written', async () => {
-  const before = await stage.env('not-deployed');
-  const review = await stage.start('repair-keys', { target: 'not-deployed' });
+  const before = await at.stage.env('not-deployed');
+  const review = await at.stage.start('repair-keys', { target: 'not-deployed' });
   expect(planOf(review)).toMatchObject({ kind: 'configuration', changes: [] });
-  const done = await stage.approve(review.runId);
+  const done = await at.stage.approve(review.runId);
   expect({ state: done.state, failing: failing(done, 'after') }).toEqual({ state: 'done', failing: [] });
-  expect(await stage.env('not-deployed')).toBe(before);
-  expect(stage.writes().map(({ procedure }) => procedure)).toEqual(['compose.deploy', 'job.deploy']);
+  expect(await at.stage.env('not-deployed')).toBe(before);
+  expect(at.stage.writes().map(({ procedure }) => procedure)).toEqual(['compose.deploy', 'job.deploy']);
 }, 60_000);
 
 test('a secret that was changed: both keys follow it and the database is told; a database that forgets it is told alone', async () => {
-  const review = await stage.start('repair-keys', { target: 'changed-secret' });
+  const review = await at.stage.start('repair-keys', { target: 'changed-secret' });
   expect(planOf(review).kind).toBe('both');
-  const done = await stage.approve(review.runId);
+  const done = await at.stage.approve(review.runId);
   expect({ state: done.state, error: done.error, failing: failing(done, 'after') }).toEqual({
     state: 'done',
     error: undefined,
     failing: [],
   });
-  expect((await stage.start('repair-keys', { target: 'changed-secret' })).state).toBe('nothingToDo');
+  expect((await at.stage.start('repair-keys', { target: 'changed-secret' })).state).toBe('nothingToDo');
 
   const access = {
     baseUrl: `https://${hostOf('changed-secret')}`,
-    serviceKey: variables(await stage.env('changed-secret')).get('SERVICE_ROLE_KEY') ?? '',
-    reach: { ca: sandbox.ca, resolve: sandbox.resolve },
+    serviceKey: variables(await at.stage.env('changed-secret')).get('SERVICE_ROLE_KEY') ?? '',
+    reach: { ca: at.sandbox.ca, resolve: at.sandbox.resolve },
   };
   await queryThroughMeta(access, "alter database postgres set app.settings.jwt_secret = 'it''s \\another'");
-  const writes = stage.writes().length;
-  const again = await stage.start('repair-keys', { target: 'changed-secret' });
+  const writes = at.stage.writes().length;
+  const again = await at.stage.start('repair-keys', { target: 'changed-secret' });
   expect({ state: again.state, kind: planOf(again).kind }).toEqual({ state: 'review', kind: 'database' });
-  const told = await stage.approve(again.runId);
+  const told = await at.stage.approve(again.runId);
   expect({ state: told.state, error: told.error, failing: failing(told, 'after') }).toEqual({
     state: 'done',
     error: undefined,
     failing: [],
   });
-  expect(stage.writes()).toHaveLength(writes);
-  await stage.rollback(again.runId, 'review');
+  expect(at.stage.writes()).toHaveLength(writes);
+  await at.stage.rollback(again.runId, 'review');
   const stored = await queryThroughMeta(access, "select current_setting('app.settings.jwt_secret') as secret");
   expect(stored[0]?.['secret']).toBe("it's \\another");
 }, 90_000);
 
 test('key sets embed the secret that stands, and nothing else changes', async () => {
-  const before = await stage.env('stale-jwks');
-  const review = await stage.start('repair-keys', { target: 'stale-jwks' });
-  const done = await stage.approve(review.runId);
+  const before = await at.stage.env('stale-jwks');
+  const review = await at.stage.start('repair-keys', { target: 'stale-jwks' });
+  const done = await at.stage.approve(review.runId);
   expect({ state: done.state, failing: failing(done, 'after') }).toEqual({ state: 'done', failing: [] });
-  const after = await stage.env('stale-jwks');
+  const after = await at.stage.env('stale-jwks');
   expect(differing(before, after).sort()).toEqual(['JWT_JWKS', 'JWT_KEYS']);
   const secret = Buffer.from(variables(after).get('JWT_SECRET') ?? '').toString('base64url');
   expect(JSON.parse(variables(after).get('JWT_KEYS') ?? '')).toEqual([{ kty: 'oct', k: secret, alg: 'HS256' }]);
@@ -153,8 +140,8 @@ test('key sets embed the secret that stands, and nothing else changes', async ()
 }, 60_000);
 
 test('a changed database password is no business of the keys: it is named, and nothing is written', async () => {
-  const view = await stage.start('repair-keys', { target: 'changed-password' });
+  const view = await at.stage.start('repair-keys', { target: 'changed-password' });
   expect(view.state).toBe('nothingToDo');
   expect(planOf(view).say).toContain('lies elsewhere');
-  expect(stage.writes()).toEqual([]);
+  expect(at.stage.writes()).toEqual([]);
 });

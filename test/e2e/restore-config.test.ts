@@ -1,31 +1,20 @@
 /** restore-config end to end on the sandbox: kept snapshots return, and what a running instance has grown into stays. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { changed } from '../../src/sandbox/instances/environments.ts';
-import type { Sandbox } from '../../src/sandbox/start.ts';
-import { type ChangeStage, failing, openChangeStage } from '../helpers/change-stage.ts';
+import { failing, openChangeStage } from '../helpers/change-stage.ts';
+import { onSandbox } from '../helpers/on-sandbox.ts';
 import { me } from '../helpers/wizard-stage.ts';
-import { call, openSandbox } from '../sandbox/client.ts';
+import { call } from '../sandbox/client.ts';
 
-let opened: Awaited<ReturnType<typeof openSandbox>>;
-let sandbox: Sandbox;
-let stage: ChangeStage;
-beforeAll(async () => {
-  opened = await openSandbox({ instances: ['gen-c', 'http-urls'] });
-  sandbox = opened.sandbox;
-}, 120_000);
-afterAll(() => opened.close(), 60_000);
-beforeEach(async () => {
-  sandbox.setFaults([]);
-  stage = await openChangeStage(sandbox, ['gen-c', 'http-urls']);
-});
-afterEach(() => stage.close());
+const names = ['gen-c', 'http-urls'];
+const at = onSandbox((sandbox) => openChangeStage(sandbox, names), { instances: names });
 
 type Listed = { snapshot: string; same: boolean; differs: string[] };
 const listOf = (view: { details: Record<string, unknown> }) => view.details['snapshots'] as Listed[]; // shape of target.listSnapshots@1
 const planOf = (view: { details: Record<string, unknown> }) =>
   view.details['plan'] as { changes: { what: string; name: string }[]; warnings: { code: string; say: string }[] }; // shape of changePlan
 const row = async (name: string) => {
-  const { body } = await call(sandbox, `compose.one?composeId=${stage.composeOf(name)}`);
+  const { body } = await call(at.sandbox, `compose.one?composeId=${at.stage.composeOf(name)}`);
   return Object(body) as {
     env: string;
     composeFile: string;
@@ -36,21 +25,21 @@ const row = async (name: string) => {
 
 test('environment, compose file, files and domains return word for word, proven live', async () => {
   const first = await row('http-urls');
-  expect((await stage.start('repair-keys', { target: 'http-urls' })).state).toBe('nothingToDo'); // keeps a snapshot
-  const composeId = stage.composeOf('http-urls');
+  expect((await at.stage.start('repair-keys', { target: 'http-urls' })).state).toBe('nothingToDo'); // keeps a snapshot
+  const composeId = at.stage.composeOf('http-urls');
   const kong = first.mounts.find(({ filePath }) => filePath.endsWith('kong.yml'));
   const domain = first.domains[0];
-  await stage.post('compose.saveEnvironment', {
+  await at.stage.post('compose.saveEnvironment', {
     composeId,
     env: `${changed(first.env, { JWT_EXPIRY: '60' })}EXTRA=1\n`,
     createEnvFile: true,
   });
-  await stage.post('compose.update', {
+  await at.stage.post('compose.update', {
     composeId,
     composeFile: first.composeFile.concat('# somebody was here\n'),
   });
-  await stage.post('mounts.update', { mountId: kong?.mountId, content: `${kong?.content}# edited\n` });
-  await stage.post('domain.update', {
+  await at.stage.post('mounts.update', { mountId: kong?.mountId, content: `${kong?.content}# edited\n` });
+  await at.stage.post('domain.update', {
     domainId: domain?.domainId,
     host: 'other.supabase.test',
     https: true,
@@ -58,7 +47,7 @@ test('environment, compose file, files and domains return word for word, proven 
     port: 8000,
     serviceName: 'kong',
   });
-  await stage.post('domain.create', {
+  await at.stage.post('domain.create', {
     composeId,
     host: 'second.supabase.test',
     https: false,
@@ -67,18 +56,18 @@ test('environment, compose file, files and domains return word for word, proven 
     serviceName: 'studio',
     domainType: 'compose',
   });
-  await stage.post('compose.redeploy', { composeId, title: 't', description: 'd' });
-  await expect.poll(() => sandbox.state().jobs).toEqual([]);
+  await at.stage.post('compose.redeploy', { composeId, title: 't', description: 'd' });
+  await expect.poll(() => at.sandbox.state().jobs).toEqual([]);
 
-  const choosing = await stage.start('dokploy_rollback', { target: 'http-urls' });
+  const choosing = await at.stage.start('dokploy_rollback', { target: 'http-urls' });
   expect(choosing).toMatchObject({ state: 'choose', status: 'waiting' });
   const [newest, kept] = listOf(choosing);
   expect(newest).toMatchObject({ same: true, differs: [] });
   expect(kept).toMatchObject({ same: false });
   expect(kept?.differs.sort()).toEqual(['/volumes/api/kong.yml', 'EXTRA', 'JWT_EXPIRY', 'docker-compose.yml', 'domains']);
-  const review = await stage.send(choosing.runId, 'choose', { snapshot: kept?.snapshot ?? '' });
+  const review = await at.stage.send(choosing.runId, 'choose', { snapshot: kept?.snapshot ?? '' });
   expect(review.state).toBe('review');
-  const done = await stage.approve(review.runId);
+  const done = await at.stage.approve(review.runId);
   expect({ state: done.state, error: done.error, failing: failing(done, 'after') }).toEqual({
     state: 'done',
     error: undefined,
@@ -92,7 +81,7 @@ test('environment, compose file, files and domains return word for word, proven 
     { host: 'http-urls.supabase.test', https: true, port: 8000 },
   ]);
 
-  const back = await stage.rollback(review.runId, 'review');
+  const back = await at.stage.rollback(review.runId, 'review');
   expect(back.state).toBe('review');
   const undone = await row('http-urls');
   expect(undone.env).toContain('EXTRA=1');
@@ -102,37 +91,40 @@ test('environment, compose file, files and domains return word for word, proven 
 
 test('a password and a secret that were changed since stay, each with the workflow that changes it; another database major is refused', async () => {
   const first = await row('gen-c');
-  expect((await stage.start('repair-keys', { target: 'gen-c' })).state).toBe('nothingToDo');
-  const composeId = stage.composeOf('gen-c');
+  expect((await at.stage.start('repair-keys', { target: 'gen-c' })).state).toBe('nothingToDo');
+  const composeId = at.stage.composeOf('gen-c');
   const env = changed(first.env, { POSTGRES_PASSWORD: 'canary-password-of-now-4711', JWT_EXPIRY: '60' });
-  await stage.post('compose.saveEnvironment', { composeId, env, createEnvFile: true });
-  await stage.post('compose.update', { composeId, composeFile: first.composeFile.replace('postgres:17.6.1.136', 'postgres:15.8.1.060') });
-  const choosing = await stage.start('restore-config', { target: 'gen-c' });
+  await at.stage.post('compose.saveEnvironment', { composeId, env, createEnvFile: true });
+  await at.stage.post('compose.update', {
+    composeId,
+    composeFile: first.composeFile.replace('postgres:17.6.1.136', 'postgres:15.8.1.060'),
+  });
+  const choosing = await at.stage.start('restore-config', { target: 'gen-c' });
   const kept = listOf(choosing).find(({ same }) => !same)?.snapshot ?? '';
-  const refused = await stage.send(choosing.runId, 'choose', { snapshot: kept });
+  const refused = await at.stage.send(choosing.runId, 'choose', { snapshot: kept });
   expect(refused).toMatchObject({ state: 'choose', error: { code: 'RESTORE_REFUSED' } });
   expect(refused.error?.message).toContain('Postgres 15');
-  expect(await (async () => (await stage.send(choosing.runId, 'choose', { snapshot: 'artifact:of-somebody-else' })).error?.code)()).toBe(
+  expect(await (async () => (await at.stage.send(choosing.runId, 'choose', { snapshot: 'artifact:of-somebody-else' })).error?.code)()).toBe(
     'SNAPSHOT_UNKNOWN',
   );
-  const review = await stage.send(choosing.runId, 'choose', { snapshot: kept, parts: ['environment', 'domains'] });
+  const review = await at.stage.send(choosing.runId, 'choose', { snapshot: kept, parts: ['environment', 'domains'] });
   expect(review.state).toBe('review');
   expect(planOf(review).changes.map(({ name }) => name)).toEqual(['JWT_EXPIRY']);
   expect(planOf(review).warnings).toContainEqual(
     expect.objectContaining({ code: 'VALUE_KEPT', say: expect.stringMatching(/^POSTGRES_PASSWORD .*rotate-secrets/) }),
   );
-  expect(stage.logged() + JSON.stringify(review)).not.toContain('canary-password-of-now-4711');
+  expect(at.stage.logged() + JSON.stringify(review)).not.toContain('canary-password-of-now-4711');
 }, 60_000);
 
 test('snapshots belong to the target: they outlive pruning of their runs, and go with the target', async () => {
-  await stage.start('repair-keys', { target: 'gen-c' });
-  const [entry] = await stage.app.registry.snapshots('gen-c');
+  await at.stage.start('repair-keys', { target: 'gen-c' });
+  const [entry] = await at.stage.app.registry.snapshots('gen-c');
   expect(entry).toBeDefined();
-  const { operations, registry } = stage.app;
+  const { operations, registry } = at.stage.app;
   await operations.prune({ days: 0, dryRun: false }, me);
-  expect(await stage.app.engine.list({ limit: 5 })).toEqual([]);
+  expect(await at.stage.app.engine.list({ limit: 5 })).toEqual([]);
   expect((await registry.snapshots('gen-c')).map(({ reference }) => reference)).toContain(entry?.reference);
-  await expect(stage.app.vault.readArtifact(entry?.reference ?? '')).resolves.toContain('"kind":"snapshot"');
+  await expect(at.stage.app.vault.readArtifact(entry?.reference ?? '')).resolves.toContain('"kind":"snapshot"');
   await registry.removeTarget('gen-c');
   await operations.prune({ days: 0, dryRun: false }, me);
   expect(await registry.snapshots('gen-c')).toEqual([]);

@@ -1,29 +1,14 @@
-/** A new JWT secret on a healthy instance; judged by the gateway's answers to old and new keys and by the database's own setting. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { createHttp } from '../../src/effects/http/http.ts';
 import { queryThroughMeta } from '../../src/effects/supabase/sql.ts';
 import { envVariables, parseEnv } from '../../src/env-text.ts';
-import { type Sandbox, startSandbox } from '../../src/sandbox/start.ts';
-import { type ChangeStage, failing, openChangeStage } from '../helpers/change-stage.ts';
+import { failing, openChangeStage } from '../helpers/change-stage.ts';
+import { onOneStage } from '../helpers/on-sandbox.ts';
 
-let folder: string;
-let sandbox: Sandbox;
-let stage: ChangeStage;
-beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'capstan-rotate-'));
-  sandbox = await startSandbox({ dataDir: folder, instances: ['gen-c', 'crlf'] });
-  stage = await openChangeStage(sandbox, ['gen-c', 'crlf']);
-}, 180_000);
-afterAll(async () => {
-  await stage.close();
-  await sandbox.stop({ discard: true });
-  rmSync(folder, { recursive: true, force: true });
-});
+const names = ['gen-c', 'crlf'];
+const at = onOneStage((sandbox) => openChangeStage(sandbox, names), { instances: [...names] });
 
-const reach = () => ({ ca: sandbox.ca, resolve: sandbox.resolve });
+const reach = () => ({ ca: at.sandbox.ca, resolve: at.sandbox.resolve });
 const valuesOf = (env: string) => Object.fromEntries(envVariables(parseEnv(env)));
 
 async function status(name: string, key: string): Promise<number> {
@@ -38,43 +23,43 @@ async function storedSecret(name: string, serviceKey: string): Promise<unknown> 
 }
 
 test('everything that embeds the secret follows; old keys are refused; the undo puts texts and database back', async () => {
-  const text = await stage.env('gen-c');
+  const text = await at.stage.env('gen-c');
   const old = valuesOf(text);
-  const review = await stage.start('rotate_secrets', { target: 'gen-c', secret: 'jwt' });
+  const review = await at.stage.start('rotate_secrets', { target: 'gen-c', secret: 'jwt' });
   expect(review).toMatchObject({ state: 'review', details: { plan: { kind: 'both' } } });
   expect(JSON.stringify(review)).toMatch(/all sessions end/);
-  expect(stage.writes()).toEqual([]);
-  const done = await stage.approve(review.runId);
+  expect(at.stage.writes()).toEqual([]);
+  const done = await at.stage.approve(review.runId);
   expect({ state: done.state, error: done.error, failing: failing(done, 'after') }).toEqual({
     state: 'done',
     error: undefined,
     failing: [],
   });
-  const now = valuesOf(await stage.env('gen-c'));
+  const now = valuesOf(await at.stage.env('gen-c'));
   const changed = Object.keys(now).filter((name) => now[name] !== old[name]);
   expect(changed.sort()).toEqual(['ANON_KEY', 'JWT_SECRET', 'SERVICE_ROLE_KEY']);
   expect([await status('gen-c', old['SERVICE_ROLE_KEY'] ?? ''), await status('gen-c', now['SERVICE_ROLE_KEY'] ?? '')]).toEqual([401, 200]);
   expect(await storedSecret('gen-c', now['SERVICE_ROLE_KEY'] ?? '')).toBe(now['JWT_SECRET']);
-  const told = JSON.stringify([done, review]) + stage.logged();
+  const told = JSON.stringify([done, review]) + at.stage.logged();
   for (const name of changed) for (const values of [old, now]) expect(told.includes(values[name] ?? '')).toBe(false);
 
-  await stage.rollback(review.runId, 'review');
-  expect(await stage.env('gen-c')).toBe(text);
+  await at.stage.rollback(review.runId, 'review');
+  expect(await at.stage.env('gen-c')).toBe(text);
   expect(await status('gen-c', old['SERVICE_ROLE_KEY'] ?? '')).toBe(200);
   expect(await storedSecret('gen-c', old['SERVICE_ROLE_KEY'] ?? '')).toBe(old['JWT_SECRET']);
 }, 120_000);
 
 test('where the gateway does not take the new keys nothing is reported as done, and the rollback takes all back', async () => {
-  const text = await stage.env('crlf');
+  const text = await at.stage.env('crlf');
   const old = valuesOf(text);
-  const review = await stage.start('rotate-secrets', { target: 'crlf', secret: 'jwt' });
-  sandbox.setFaults(['bad-key:1']);
-  const failed = await stage.approve(review.runId);
+  const review = await at.stage.start('rotate-secrets', { target: 'crlf', secret: 'jwt' });
+  at.sandbox.setFaults(['bad-key:1']);
+  const failed = await at.stage.approve(review.runId);
   expect(failed.state).not.toBe('returned');
   expect(failed.status).toMatch(/waiting|needs_attention/);
-  sandbox.setFaults([]);
-  await stage.rollback(review.runId, 'review');
-  expect(await stage.env('crlf')).toBe(text);
+  at.sandbox.setFaults([]);
+  await at.stage.rollback(review.runId, 'review');
+  expect(await at.stage.env('crlf')).toBe(text);
   expect(await status('crlf', old['SERVICE_ROLE_KEY'] ?? '')).toBe(200);
   expect(await storedSecret('crlf', old['SERVICE_ROLE_KEY'] ?? '')).toBe(old['JWT_SECRET']);
 }, 180_000);
