@@ -141,18 +141,20 @@ export async function testConnection(
   generation.catch(() => undefined); // awaited below, where its failure is thrown
   const { openSession } = await import('./effects/postgres/open.ts');
   const tried = await Promise.all(
-    rungs.map(async (rung): Promise<ConnectionTest['ways'][number]> => {
-      try {
-        const session = await openSession(ways, 'read', { rung, timeoutMs: 10_000, ...(signal ? { signal } : {}) });
-        await session.close();
-        const { role, superuser, serverMajor: postgres } = session;
-        return { rung, ok: true, role, superuser, postgres, say: `Postgres ${postgres} answers` };
-      } catch (error) {
-        if (!(error instanceof AppError)) throw error;
-        const { code, message } = toRecord(error);
-        return { rung, ok: false, code, say: message };
-      }
-    }),
+    rungs
+      .filter((rung) => rung !== 'management' || row.kind === 'cloud')
+      .map(async (rung): Promise<ConnectionTest['ways'][number]> => {
+        try {
+          const session = await openSession(ways, 'read', { rung, timeoutMs: 10_000, ...(signal ? { signal } : {}) });
+          await session.close();
+          const { role, superuser, serverMajor: postgres } = session;
+          return { rung, ok: true, role, superuser, postgres, say: `Postgres ${postgres} answers` };
+        } catch (error) {
+          if (!(error instanceof AppError)) throw error;
+          const { code, message } = toRecord(error);
+          return { rung, ok: false, code, say: message };
+        }
+      }),
   );
   const first = tried.find(({ ok }) => ok);
   return {

@@ -1,17 +1,15 @@
 /** `targets add` with --ca, --header and --resolve, the generation of a target, and projects of the cloud; by the real CLI against real listeners. */
 
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
-import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { z } from 'zod';
 import { gatewayOf } from '../../src/effects/supabase/gateway-kind.ts';
-import { createAuthority } from '../helpers/certificates.ts';
 import { capstan, jsonOf } from '../helpers/cli.ts';
 import { temporaryHome } from '../helpers/desk.ts';
+import { accessToken, conforms, type FakeManagement, managementDocument, projectRef, startManagement } from '../helpers/fake-management.ts';
 import { withRegistry } from '../helpers/registered.ts';
 import { deployStack, openSandbox, type Stack } from '../sandbox/client.ts';
 
@@ -24,7 +22,9 @@ beforeAll(async () => {
   box = await openSandbox();
   stack = await deployStack(box.sandbox);
 });
+const clouds: FakeManagement[] = [];
 afterEach(() => {
+  for (const cloud of clouds.splice(0)) cloud.close();
   for (const server of servers.splice(0)) {
     server.close();
     server.closeAllConnections();
@@ -148,11 +148,7 @@ test.each([
 });
 
 describe('a project of the cloud, against a fake that keeps to the document of the Management API', () => {
-  const ref = 'abcdefghijklmnopqrst';
-  const token = 'sbp_canary0123456789abcdef0123456789abcdef01';
-  const document = JSON.parse(readFileSync(new URL('../fixtures/management-api.json', import.meta.url), 'utf8'));
-  const conforms = (name: string, value: unknown) =>
-    z.fromJSONSchema(document.components.schemas[name], { defaultTarget: 'openapi-3.0' }).safeParse(value).success;
+  const ref = projectRef;
   const project = {
     id: ref,
     ref,
@@ -179,37 +175,27 @@ describe('a project of the cloud, against a fake that keeps to the document of t
     pool_mode: 'transaction',
   };
 
-  async function startCloud(answers: Record<string, unknown>) {
-    const authority = createAuthority();
-    const asked: string[] = [];
-    const server = createHttpsServer(authority.issue({ names: ['api.supabase.com'] }), (request, response) => {
-      asked.push(`${request.method} ${request.url}`);
-      const authorized = request.headers.authorization === `Bearer ${token}`;
-      const body = answers[request.url ?? ''];
-      const status = !authorized ? 401 : body === undefined ? 404 : 200;
-      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(status === 200 ? body : { message: 'no' }));
-    }).listen(0, '127.0.0.1');
-    servers.push(server);
-    await once(server, 'listening');
+  async function startCloud(given: Record<string, unknown>) {
+    const cloud = await startManagement({ answers: given });
+    clouds.push(cloud);
     const caFile = join(place.home, 'cloud-ca.pem');
-    writeFileSync(caFile, authority.ca);
-    const port = (server.address() as AddressInfo).port;
-    return { asked, args: ['--ca', caFile, '--resolve', `api.supabase.com:443:127.0.0.1:${port}`] };
+    writeFileSync(caFile, cloud.ca);
+    return { asked: cloud.asked, args: ['--ca', caFile, ...cloud.resolve.flatMap((each) => ['--resolve', each])] };
   }
-  const answers = { [`/v1/projects/${ref}`]: project, [`/v1/projects/${ref}/config/database/pooler`]: [pooler] };
+  const answers = { '': project, '/config/database/pooler': [pooler] };
 
   test('the fake’s answers are of the shape that the document says', () => {
     expect(conforms('V1ProjectWithDatabaseResponse', project)).toBe(true);
     expect(conforms('SupavisorConfigResponse', pooler)).toBe(true);
     expect(conforms('SupavisorConfigResponse', { ...pooler, pool_mode: 'statement' })).toBe(false);
-    for (const path of Object.keys(answers)) expect(Object.keys(document.paths)).toContain(path.replace(ref, '{ref}'));
+    for (const path of Object.keys(answers)) expect(Object.keys(managementDocument.paths)).toContain(`/v1/projects/{ref}${path}`);
   });
 
   test('its pooler is asked for and never composed; the token is kept and shown nowhere', async () => {
     const { asked, args } = await startCloud(answers);
     const given = ['--secret', 'accessToken=env:PAT', '--secret', 'postgresPassword=env:PW'];
     const added = await capstan(place.home, ['targets', 'add', 'cloud', '--project', ref, ...args, ...given, '--json'], {
-      PAT: token,
+      PAT: accessToken,
       PW: 'cloud-password-1',
     });
     expect(added, added.stdout + added.stderr).toMatchObject({ exit: 0 });
@@ -237,15 +223,15 @@ describe('a project of the cloud, against a fake that keeps to the document of t
         },
       },
     });
-    expect(added.stdout + added.stderr + shown.stdout).not.toContain(token);
+    expect(added.stdout + added.stderr + shown.stdout).not.toContain(accessToken);
     expect(added.stdout + added.stderr + shown.stdout).not.toContain('cloud-password-1');
   });
 
   test('a refused token, an unknown project and an answer of another shape are told apart, and nothing is stored', async () => {
     for (const [name, token_, given, code] of [
       ['refused', 'sbp_wrong', answers, 'CLOUD_TOKEN_REFUSED'],
-      ['unknown', token, {}, 'CLOUD_PROJECT_UNKNOWN'],
-      ['odd', token, { ...answers, [`/v1/projects/${ref}`]: { surprise: true } }, 'CLOUD_UNAVAILABLE'],
+      ['unknown', accessToken, {}, 'CLOUD_PROJECT_UNKNOWN'],
+      ['odd', accessToken, { ...answers, '': { surprise: true } }, 'CLOUD_UNAVAILABLE'],
     ] as const) {
       const { args } = await startCloud(given);
       const added = await capstan(

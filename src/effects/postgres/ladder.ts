@@ -1,6 +1,6 @@
 /**
  * Which way SQL goes, decided without trying (design §6). Pure. Invariants:
- * 1. Order: direct, pooler in session mode, /pg/query, the bridge, container exec. A pooler in transaction mode is never a way: settings of a session would not last.
+ * 1. Order: direct, pooler in session mode, /pg/query, the bridge, container exec, the Management API of the cloud. A pooler in transaction mode is never a way: settings of a session would not last.
  *    Design §6 names the bridge last, since it has to be deployed first; one that stands keeps a session and costs Dokploy nothing, while exec is a
  *    program, a schedule and a log per statement.
  * 2. Roles follow the purpose. Somebody else's SQL never gets a superuser, unless the owner of the target said `sql: superuser`.
@@ -17,6 +17,8 @@ export type Ways = {
   exec?: true;
   /** A relay beside the target, and whose logins are known. */
   bridge?: { logins: readonly Pick<SqlLogin, 'role'>[] };
+  /** A project of the cloud, and whether an access token for its Management API is there. */
+  management?: 'ready' | 'no token';
   superuserSql?: boolean;
 };
 
@@ -24,7 +26,7 @@ export type Way =
   | { rung: 'direct' | 'session-pooler'; index: number; role: string; why: string }
   /** `role: null` means the session that meta opens by itself, which may be a superuser's. */
   | { rung: 'meta'; role: string | null; why: string }
-  | { rung: 'exec' | 'bridge'; role: string; why: string };
+  | { rung: 'exec' | 'bridge' | 'management'; role: string; why: string };
 
 export const readOnlyRole = 'supabase_read_only_user';
 export const superuserRole = 'supabase_admin';
@@ -55,6 +57,7 @@ export function waysFor(purpose: Purpose, ways: Ways): { ways: Way[]; leftOut: s
       ...overMeta(purpose, ways, leftOut),
       ...overBridge(purpose, ways, leftOut),
       ...overExec(purpose, ways, leftOut),
+      ...overManagement(purpose, ways, leftOut),
     ],
     leftOut,
   };
@@ -86,6 +89,7 @@ const words: Record<Rung, string> = {
   meta: '/pg/query with the service key',
   exec: 'psql inside the database container, by a disabled Dokploy schedule',
   bridge: 'The bridge beside the target',
+  management: 'The Management API of the cloud',
 };
 
 function overMeta(purpose: Purpose, ways: Ways, leftOut: string[]): Way[] {
@@ -121,6 +125,19 @@ function overBridge(purpose: Purpose, ways: Ways, leftOut: string[]): Way[] {
   }
   const logins = ways.bridge.logins.filter(({ role }) => mayBe(role, purpose, ways));
   return byRole(logins, purpose).map(({ role }) => ({ rung: 'bridge', role, why: `${words.bridge}, as ${role}` }));
+}
+
+function overManagement(purpose: Purpose, { management }: Ways, leftOut: string[]): Way[] {
+  if (management === undefined || purpose === 'dump') return [];
+  if (management === 'no token') {
+    leftOut.push('The Management API needs an access token of the project (--secret accessToken=env:VARIABLE).');
+    return [];
+  }
+  if (!readOnlyPurposes.has(purpose)) {
+    leftOut.push('The Management API was left out: it is only read by, since a change there cannot be one with the note that it ran.');
+    return [];
+  }
+  return [{ rung: 'management', role: readOnlyRole, why: `${words.management}, reading as ${readOnlyRole}` }];
 }
 
 function mayBe(role: string, purpose: Purpose, { superuserSql }: Ways): boolean {

@@ -29,6 +29,8 @@ export type SqlTarget = {
   };
   /** A relay beside the target. */
   bridge?: BridgeWay & { logins: readonly SqlLogin[] };
+  /** A project of the cloud; without a token nothing is asked. */
+  management?: { ref: string; token?: string };
   /** The owner said that somebody else's SQL may run as a superuser here. */
   superuserSql?: boolean;
 };
@@ -76,13 +78,14 @@ export async function openSession(target: SqlTarget, purpose: Purpose, options: 
   );
 }
 
-function toWays({ addresses, meta, exec, bridge, superuserSql }: SqlTarget) {
+function toWays({ addresses, meta, exec, bridge, management, superuserSql }: SqlTarget) {
   const logins = meta?.cryptoKey === undefined ? [] : meta.logins;
   return {
     addresses,
     ...(meta === undefined ? {} : { meta: { logins } }),
     ...(exec === undefined ? {} : { exec: true as const }),
     ...(bridge === undefined ? {} : { bridge: { logins: bridge.logins } }),
+    ...(management === undefined ? {} : { management: management.token === undefined ? ('no token' as const) : ('ready' as const) }),
     ...(superuserSql === undefined ? {} : { superuserSql }),
   };
 }
@@ -132,14 +135,20 @@ async function open(target: SqlTarget, way: Way, purpose: Purpose, options: Open
       } as const;
       return openDirect(address, { ...shared, rung: 'bridge', through: () => openBridge(bridge, target.reach) });
     }
+    case 'management': {
+      const { ref, token } = target.management ?? {};
+      if (ref === undefined || token === undefined) throw new TypeError('the ladder names ways that are there');
+      const { openManagementSql } = await import('../supabase/management-sql.ts');
+      return openManagementSql({ ref, token, reach: target.reach }, shared);
+    }
     default:
       return way satisfies never;
   }
 }
 
-/** A pooler leads to one database, and so does the session that meta opens by itself. */
+/** A pooler leads to one database, and so do the session that meta opens by itself and the Management API. */
 function leadsElsewhere({ rung, role }: Way): boolean {
-  return rung !== 'session-pooler' && !(rung === 'meta' && role === null);
+  return rung !== 'session-pooler' && rung !== 'management' && !(rung === 'meta' && role === null);
 }
 
 function inDatabase(meta: MetaWay, name: string | undefined): MetaWay {

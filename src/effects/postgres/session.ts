@@ -7,7 +7,7 @@
  */
 
 /** How SQL gets there, best first (ladder.ts). */
-export const rungs = ['direct', 'session-pooler', 'meta', 'bridge', 'exec'] as const;
+export const rungs = ['direct', 'session-pooler', 'meta', 'bridge', 'exec', 'management'] as const;
 export type Rung = (typeof rungs)[number];
 
 /**

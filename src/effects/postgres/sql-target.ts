@@ -87,6 +87,7 @@ export async function toSqlTarget(record: TargetRecord, deps: SqlTargetDeps): Pr
           },
         }),
     ...(await bridgeOf(record, logins, deps)),
+    ...(await managementOf(record, deps)),
     superuserSql: kept.superuser,
   };
 }
@@ -111,6 +112,17 @@ async function bridgeOf(
   const kept = keptBridge.safeParse(facts['bridge']);
   const key = secrets['bridgeKey'];
   return kept.success && key !== undefined ? { bridge: { url: kept.data.url, privateKey: await reveal(key), logins } } : {};
+}
+
+/** The reference of a project stands with it, or in the address of its API. */
+async function managementOf(
+  { kind, url, facts, secrets }: TargetRecord,
+  { reveal }: SqlTargetDeps,
+): Promise<Pick<SqlTarget, 'management'>> {
+  const ref = facts['project'] ?? /^https:\/\/(\w+)\.supabase\.co$/.exec(url)?.[1];
+  if (kind !== 'cloud' || typeof ref !== 'string' || !/^[a-z0-9]{20}$/.test(ref)) return {};
+  const token = secrets['accessToken'];
+  return { management: { ref, ...(token === undefined ? {} : { token: await reveal(token) }) } };
 }
 
 async function reachOf(kept: KeptSql, connection: DokployConnection | undefined, deps: Pick<SqlTargetDeps, 'reveal'>): Promise<Reach> {

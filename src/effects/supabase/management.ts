@@ -1,5 +1,5 @@
 /**
- * What the cloud's Management API says of a project: where its poolers listen, which Postgres it runs. Reads only. Invariants:
+ * The cloud's Management API, and what it says of a project: where its poolers listen, which Postgres it runs. Reads only. Invariants:
  * 1. The host of a pooler is never composed: it is what the API answers.
  * 2. The token goes to api.supabase.com alone.
  */
@@ -27,18 +27,39 @@ const project = z.looseObject({
   database: z.looseObject({ host: z.string(), version: z.string() }),
 });
 
+export type ManagementWay = {
+  /** Of the project. */
+  ref: string;
+  token: string;
+  reach: Reach;
+};
+
+export type ManagementRequest = { method: 'GET' | 'POST'; path: string; json?: unknown; timeoutMs?: number; maxBytes?: number };
+
+/** One question about a project, answered with any status. What it is asked for here changes nothing. Throws the codes of http/failure.ts. */
+export function askManagement(
+  { ref, token, reach }: ManagementWay,
+  { path, ...request }: ManagementRequest,
+  signal?: AbortSignal,
+): Promise<HttpAnswer> {
+  // Headers that the owner gave are for the target's own hosts.
+  const { headers: _, ...there } = reach;
+  const http = createHttp(there, { timeoutMs: 20_000, ...(signal ? { signal } : {}) });
+  return http.request({
+    ...request,
+    url: `${base}/v1/projects/${ref}${path}`,
+    headers: { authorization: `Bearer ${token}` },
+    readOnly: true,
+  });
+}
+
 export type CloudPooler = { host: string; port: number; database: string; user: string; mode: 'session' | 'transaction' };
 export type CloudProject = { region: string; status: string; databaseHost: string; databaseVersion: string; poolers: CloudPooler[] };
 
 /** Throws CLOUD_TOKEN_REFUSED, CLOUD_PROJECT_UNKNOWN, CLOUD_UNAVAILABLE and the codes of http/failure.ts. */
 export async function readCloudProject(ref: string, token: string, reach: Reach, signal?: AbortSignal): Promise<CloudProject> {
-  const http = createHttp(reach, { timeoutMs: 20_000, ...(signal ? { signal } : {}) });
   const ask = async <S extends z.ZodType>(path: string, schema: S): Promise<z.infer<S>> => {
-    const answer = await http.request({
-      method: 'GET',
-      url: `${base}/v1/projects/${ref}${path}`,
-      headers: { authorization: `Bearer ${token}` },
-    });
+    const answer = await askManagement({ ref, token, reach }, { method: 'GET', path }, signal);
     if (answer.status !== 200) throw refusedBy(answer, ref);
     const parsed = schema.safeParse(parseJson(answer.text));
     if (parsed.success) return parsed.data;
@@ -65,7 +86,8 @@ export async function readCloudProject(ref: string, token: string, reach: Reach,
   };
 }
 
-function refusedBy({ status }: HttpAnswer, ref: string): AppError {
+/** What an answer that is no success means. */
+export function refusedBy({ status }: HttpAnswer, ref: string): AppError {
   if (status === 401 || status === 403)
     return new AppError('CLOUD_TOKEN_REFUSED', {
       message: `The Management API refuses the access token for the project ${ref} (status ${status}).`,
@@ -85,7 +107,7 @@ function refusedBy({ status }: HttpAnswer, ref: string): AppError {
   });
 }
 
-function parseJson(text: string): unknown {
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
