@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Contract } from '../../machines/effects/contract.ts';
+import type { AppError } from '../errors.ts';
 
 /** How a Dokploy is reached; the key is already revealed and lives only inside a handler's call. */
 export type DokployConnection = {
@@ -54,6 +55,14 @@ export type BackupRow = {
 /** A kept configuration of a target: `artifact:<id>` and when it was kept, in ms. */
 export type SnapshotEntry = { reference: string; at: number };
 
+/** Something of this machine that is open as long as one call of a handler. */
+export type Held = {
+  /** Asked when the call has failed: what broke this, where that is the reason. */
+  whyBroken(): Promise<AppError | undefined>;
+  /** Closing twice does no harm. */
+  close(): Promise<void>;
+};
+
 /** All that a handler may touch besides its one outside system (design §9). */
 export type EffectContext = {
   /** `run:entry:invoke`; goes outward where the other side can carry it (E6). */
@@ -69,6 +78,8 @@ export type EffectContext = {
   sleep(ms: number): Promise<void>;
   /** Shown to people as the effect's progress; at most a short sentence and a percentage; also a sign of life. */
   progress(say: string, percent?: number): void;
+  /** Closed when this call ends, however it ends; after an abort it leaves the call five seconds to clear up. */
+  hold(thing: Held): void;
   secrets: {
     /** Throws SECRET_UNKNOWN. The value is registered with the scrubber before it is returned. */
     reveal(reference: string): Promise<string>;

@@ -1,5 +1,15 @@
 /** Gives each handler its context and collects what it stages in our own store (design §9: effects talk to nothing but their `ctx`). */
-import type { DokployConnection, EffectContext, Handler, MayUndo, Probe, SnapshotEntry, StagedBackup, TargetRecord } from './handler.ts';
+import type {
+  DokployConnection,
+  EffectContext,
+  Handler,
+  Held,
+  MayUndo,
+  Probe,
+  SnapshotEntry,
+  StagedBackup,
+  TargetRecord,
+} from './handler.ts';
 
 type Secret = { id: string; scope: string; name: string; keyId: string; nonce: Uint8Array; ciphertext: Uint8Array };
 type Artifact = { id: string; role: string; media: string; keyId: string; bytes: number };
@@ -61,22 +71,46 @@ export function createHands(deps: HandsDeps) {
     bind(contract: string, site: Site): { handler: Bound; staged: () => Writes } {
       const { prepare, run, probe, undo, mayUndo } = handlerOf(contract);
       const writes: Writes = { secrets: [], artifacts: [], targets: [], backups: [], forgotten: [] };
-      const ctx = contextOf(deps, site, writes);
+      const call = <T>(part: (ctx: EffectContext) => Promise<T>) =>
+        holding(site.signal, (hold) => part(contextOf(deps, site, writes, hold)));
       return {
         staged: () => writes,
         handler: {
-          run: (input, before) => run(ctx, input, before),
-          ...(prepare ? { prepare: (input: unknown) => prepare(ctx, input) } : {}),
-          ...(probe ? { probe: (input: unknown, before: unknown) => probe(ctx, input, before) } : {}),
-          ...(undo ? { undo: (input: unknown, before: unknown, output: unknown) => undo(ctx, input, before, output) } : {}),
-          ...(mayUndo ? { mayUndo: (input: unknown, before: unknown, output: unknown) => mayUndo(ctx, input, before, output) } : {}),
+          run: (input, before) => call((ctx) => run(ctx, input, before)),
+          ...(prepare ? { prepare: (input: unknown) => call((ctx) => prepare(ctx, input)) } : {}),
+          ...(probe ? { probe: (input: unknown, before: unknown) => call((ctx) => probe(ctx, input, before)) } : {}),
+          ...(undo ? { undo: (input: unknown, before: unknown, output: unknown) => call((ctx) => undo(ctx, input, before, output)) } : {}),
+          ...(mayUndo
+            ? { mayUndo: (input: unknown, before: unknown, output: unknown) => call((ctx) => mayUndo(ctx, input, before, output)) }
+            : {}),
         },
       };
     },
   };
 }
 
-function contextOf(deps: HandsDeps, site: Site, writes: Writes): EffectContext {
+/** How long an aborted call may still use what it holds. */
+const clearUpMs = 5_000;
+
+/** One call with what it holds: a call that fails because that broke says so. */
+async function holding<T>(signal: AbortSignal, work: (hold: (thing: Held) => void) => Promise<T>): Promise<T> {
+  const held: Held[] = [];
+  const closeAll = () => Promise.all(held.map((thing) => thing.close()));
+  const closeSoon = () => void setTimeout(closeAll, clearUpMs).unref();
+  signal.addEventListener('abort', closeSoon, { once: true });
+  try {
+    return await work((thing) => void held.push(thing));
+  } catch (error) {
+    if (signal.aborted) throw error;
+    const reasons = await Promise.all(held.map((thing) => thing.whyBroken()));
+    throw reasons.find((reason) => reason !== undefined) ?? error;
+  } finally {
+    signal.removeEventListener('abort', closeSoon);
+    await closeAll();
+  }
+}
+
+function contextOf(deps: HandsDeps, site: Site, writes: Writes, hold: EffectContext['hold']): EffectContext {
   return {
     key: site.key,
     runId: site.runId,
@@ -85,6 +119,7 @@ function contextOf(deps: HandsDeps, site: Site, writes: Writes): EffectContext {
     signal: site.signal,
     now: deps.now,
     progress: site.progress,
+    hold,
     async sleep(ms) {
       await deps.wait(ms, site.signal);
       site.signal.throwIfAborted();

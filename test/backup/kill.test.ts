@@ -1,14 +1,14 @@
 /** A real process, killed with SIGKILL while it streams: the next one finishes the backup, and nothing half done is left anywhere. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestPostgres, type TestPostgres, whyWithout } from '../helpers/backup-postgres.ts';
 import { capstan, jsonOf } from '../helpers/cli.ts';
 import { startFakeS3 } from '../helpers/fake-s3.ts';
 import { mainFile } from '../helpers/mcp-clients.ts';
+import { streaming } from '../helpers/streaming.ts';
 
 const why = whyWithout('pg_dump', 'pg_restore', 'zstd') ?? (process.platform === 'linux' ? undefined : 'reads /proc');
 let postgres: TestPostgres;
@@ -30,18 +30,6 @@ afterAll(async () => {
   await postgres?.stop();
   if (home) rmSync(home, { recursive: true, force: true });
 });
-
-/** Until a file of the dump has begun to grow under its unfinished name. */
-async function streaming(child: ChildProcess): Promise<void> {
-  const root = join(home, 'backups', 'shop');
-  for (const until = Date.now() + 60_000; Date.now() < until; await pause(3)) {
-    if (child.exitCode !== null) throw new Error('the process ended before it could be killed');
-    for (const folder of existsSync(root) ? readdirSync(root) : [])
-      for (const name of readdirSync(join(root, folder)))
-        if (/dump.*unfinished$/.test(name) && (statSync(join(root, folder, name), { throwIfNoEntry: false })?.size ?? 0) > 100_000) return;
-  }
-  throw new Error('the dump never began');
-}
 
 /** Command lines and environments of every process, as another process sees them. */
 function seenInProc(): string {
@@ -65,7 +53,7 @@ test.skipIf(why)(
       env: { CAPSTAN_HOME: home, PATH: process.env['PATH'] ?? '', HOME: home },
       stdio: 'ignore',
     });
-    await streaming(child);
+    await streaming(home, 'shop', child);
     const seen = seenInProc();
     expect(seen).toContain('pg_dump');
     expect(seen).not.toContain(postgres.password);

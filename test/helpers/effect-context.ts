@@ -1,6 +1,6 @@
 /** An effect's context over plain maps, for driving handlers without engine or store. */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { DokployConnection, EffectContext, StagedBackup, TargetRecord } from '../../src/effects/handler.ts';
+import type { DokployConnection, EffectContext, Held, StagedBackup, TargetRecord } from '../../src/effects/handler.ts';
 
 export type Bench = {
   secrets: Map<string, string>;
@@ -8,11 +8,12 @@ export type Bench = {
   targets: TargetRecord[];
   progress: string[];
   backups: StagedBackup[];
+  held: Held[];
   contextFor(key: string, signal?: AbortSignal): EffectContext;
 };
 
 export function createBench(connection: DokployConnection): Bench {
-  const bench: Bench = { secrets: new Map(), artifacts: new Map(), targets: [], progress: [], backups: [], contextFor };
+  const bench: Bench = { secrets: new Map(), artifacts: new Map(), targets: [], progress: [], backups: [], held: [], contextFor };
   const read = (map: Map<string, string>, reference: string) => {
     const value = map.get(reference);
     if (value === undefined) throw new Error(`nothing is kept under ${reference}`);
@@ -29,6 +30,7 @@ export function createBench(connection: DokployConnection): Bench {
       // Polls of the sandbox need no long pauses.
       sleep: (ms) => pause(Math.min(ms, 200), undefined, { signal }),
       progress: (say) => void bench.progress.push(say),
+      hold: (thing) => void bench.held.push(thing),
       secrets: {
         reveal: async (reference) => read(bench.secrets, reference),
         mint(name, value) {

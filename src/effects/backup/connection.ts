@@ -1,4 +1,4 @@
-/** A direct Postgres connection of a target: for our own session by pg, and for pg_dump and pg_restore by libpq. */
+/** Where the Postgres of a target is reached for dumps: for our own session by pg, and for pg_dump and pg_restore by libpq. */
 import { rootCertificates } from 'node:tls';
 import type { Client } from 'pg';
 import { AppError } from '../../errors.ts';
@@ -20,6 +20,12 @@ export type DatabasePlace = {
   sslmode: SslMode;
   /** An authority of the owner's, and where its host is really found; TLS names stay the original ones. */
   reach?: Reach;
+  /** The bridge that the host stands for, which is then a folder (bridge/local-way.ts). */
+  bridge?: {
+    url: string;
+    /** Ms since the epoch; null where nobody noted it. */
+    until: number | null;
+  };
 };
 
 /** Reads the target's connection string. Throws CONNECTION_STRING_INVALID and DATABASE_URL_INVALID, which never hold a part of the text. */
@@ -99,14 +105,16 @@ function connectFailure(cause: unknown, place: DatabasePlace, database: string):
     const { code: which, say, fix } = describeTlsFault(fault, place.host);
     return new AppError(which, { message: say, fix, cause });
   }
-  const where = `${place.host}:${place.port}/${database}`;
+  const where = place.bridge ? `the far end of ${place.bridge.url} (${database})` : `${place.host}:${place.port}/${database}`;
   if (/^(28|3D|42)/.test(code))
     return new AppError('DATABASE_REFUSED', {
       message: `Postgres at ${where} refuses the login as ${place.user} (${code}).`,
       fix:
         code === '3D000'
           ? 'The database does not exist there; check its name.'
-          : 'Check user and password of the stored connection string.',
+          : place.bridge
+            ? 'Check that the POSTGRES_PASSWORD stored with the target is the one that the database has.'
+            : 'Check user and password of the stored connection string.',
       details: { sqlstate: code },
       cause,
     });

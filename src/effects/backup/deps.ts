@@ -2,9 +2,10 @@
 import type { Client } from 'pg';
 import { AppError } from '../../errors.ts';
 import type { DokployDeps } from '../dokploy/session.ts';
-import type { EffectContext } from '../handler.ts';
+import type { EffectContext, Reach, TargetRecord } from '../handler.ts';
+import { superuserRole } from '../postgres/ladder.ts';
 import type { QueryPort } from '../postgres/read-catalog.ts';
-import { keptReachOf, keptSqlOf } from '../postgres/sql-target.ts';
+import { keptBridgeOf, keptReachOf, keptSqlOf } from '../postgres/sql-target.ts';
 import { type BackupReads, openStore, passphraseOf } from './book.ts';
 import { type DatabasePlace, parseDatabaseUrl } from './connection.ts';
 import type { EncryptTo } from './encryption.ts';
@@ -16,7 +17,10 @@ export type BackupDeps = DokployDeps & {
   vaultKeyFile?: string;
 };
 
-/** The direct connection of a target. Throws TARGET_UNKNOWN, DATABASE_URL_MISSING and those of reading it. */
+/**
+ * How dumps and restores reach the database of a target during this call: its direct connection, else the bridge that stands beside it.
+ * Throws TARGET_UNKNOWN, DATABASE_URL_MISSING and those of reading it.
+ */
 export async function databaseOf(ctx: EffectContext, target: string): Promise<DatabasePlace> {
   const record = await ctx.target(target);
   const reach = await keptReachOf(ctx, record);
@@ -28,10 +32,39 @@ export async function databaseOf(ctx: EffectContext, target: string): Promise<Da
     const { host, port, user, database, ssl } = address;
     return { host, port, user, database, sslmode: ssl, password: await ctx.secrets.reveal(address.password), reach };
   }
-  throw new AppError('DATABASE_URL_MISSING', {
-    message: `The target ${target} has no direct connection to its database, which backups and restores need.`,
-    fix: `Publish the database port to the machine of Capstan, then store it: capstan targets add NAME --url URL --connection env:DATABASE_URL.`,
-    details: { target },
+  const place = await throughBridge(ctx, record, reach);
+  if (place) return place;
+  throw unreachable(record);
+}
+
+/** Undefined where no bridge stands or the password of the roles is not known. The login is the superuser's: no other role may read every schema. */
+async function throughBridge(ctx: EffectContext, record: TargetRecord, reach: Reach): Promise<DatabasePlace | undefined> {
+  const password = record.secrets['postgresPassword'];
+  const bridge = await keptBridgeOf(record, ctx.secrets.reveal);
+  if (bridge === undefined || password === undefined) return undefined;
+  const { openLocalWay } = await import('../bridge/local-way.ts');
+  const { url, until } = bridge;
+  const way = await openLocalWay(bridge, reach);
+  ctx.hold(way);
+  const { host, port } = way;
+  const login = { user: superuserRole, database: 'postgres', password: await ctx.secrets.reveal(password) };
+  return { host, port, ...login, sslmode: 'disable', bridge: { url, until } };
+}
+
+function unreachable({ name, dokploy, secrets }: TargetRecord): AppError {
+  const publish = `publish the database port to the machine of Capstan and store it: capstan targets add ${name} --url URL --connection env:DATABASE_URL`;
+  const bridge = `capstan run install-bridge --set target=${name} --set host=bridge.example.com`;
+  const lacksPassword = secrets['bridgeKey'] !== undefined && secrets['postgresPassword'] === undefined;
+  return new AppError('DATABASE_URL_MISSING', {
+    message: lacksPassword
+      ? `The bridge of the target ${name} stands, but the password of its database is not stored, so nobody can log in there.`
+      : `The target ${name} has neither a direct connection to its database nor a bridge, and backups and restores need one of them.`,
+    fix: lacksPassword
+      ? `Hand it over: capstan targets add ${name} --url URL --secret postgresPassword=env:POSTGRES_PASSWORD.`
+      : dokploy === undefined
+        ? `P${publish.slice(1)}.`
+        : `Install a bridge, with a host name that leads to the machine of the target: ${bridge}. Or ${publish}.`,
+    details: { target: name },
   });
 }
 

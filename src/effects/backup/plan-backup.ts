@@ -5,7 +5,7 @@ import type { Warning } from '../../../machines/effects/shapes.ts';
 import { AppError } from '../../errors.ts';
 import { defineHandler } from '../handler.ts';
 import { chooseCodec, extensionOf } from './codec.ts';
-import { openSession } from './connection.ts';
+import { type DatabasePlace, openSession } from './connection.ts';
 import { type BackupDeps, databaseOf, storeOf } from './deps.ts';
 import { readEnvironment, servicesOf } from './environment.ts';
 import { sayBytes } from './meter.ts';
@@ -115,6 +115,7 @@ export function planBackup(deps: BackupDeps) {
           warnings: [
             ...(await spaceWarnings(store.place, await store.free(), expectBytes)),
             ...(missing.length === 0 ? [] : [incomplete(missing)]),
+            ...bridgeWarnings(place),
           ],
         };
       } finally {
@@ -177,6 +178,13 @@ async function spaceWarnings(place: string, free: number | undefined, expect: nu
   return free < expect
     ? [{ code: 'SPACE_TIGHT', say: `The database takes ${sayBytes(expect)}, and ${place} has ${sayBytes(free)} left.` }]
     : [];
+}
+
+/** What must be known of a way that ends by itself. */
+export function bridgeWarnings({ bridge }: DatabasePlace): Warning[] {
+  if (!bridge) return [];
+  const until = bridge.until === null ? 'an hour that nobody noted' : `${new Date(bridge.until).toISOString()} at the latest`;
+  return [{ code: 'OVER_BRIDGE', say: `The database is reached through the bridge at ${bridge.url}, which stands until ${until}.` }];
 }
 
 function incomplete(missing: readonly Missing[]): Warning {

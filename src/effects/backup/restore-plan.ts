@@ -9,10 +9,11 @@ import { sha256Of } from './book.ts';
 import { openSession } from './connection.ts';
 import type { DatabaseContents } from './database-contents.ts';
 import { type BackupDeps, databaseOf } from './deps.ts';
+import { bridgeWarnings } from './plan-backup.ts';
 import { maintenance, type RestorePlan, rolesOf } from './restore-document.ts';
 import { gatewayOf } from './restore-gateway.ts';
 import { planOtherParts } from './restore-other-parts.ts';
-import { requireExtensions, requireFree, requireInUse, requireServer, requireSpace } from './restore-preflight.ts';
+import { requireExtensions, requireFree, requireInUse, requireLasting, requireServer, requireSpace } from './restore-preflight.ts';
 import type { RolesDocument } from './roles.ts';
 import { contentsOf, openBackup } from './verify.ts';
 
@@ -47,6 +48,8 @@ export function planRestore(deps: BackupDeps) {
         await requireFree(client, [into, ...(keepAs === null ? [] : [keepAs])]);
         const warnings = [...(await requireExtensions(client, contents)), ...(await requireSpace(client, file.rawBytes))];
         const downtime = input.mode === 'replace' ? await announce(deps, ctx, client, target, file.database, file.rawBytes) : null;
+        // Restoring beside takes its time too, and so does the second approval.
+        if (downtime) requireLasting(place, ctx.now(), 30 * 60_000 + 3_000 * downtime.shown.expectSeconds);
         const { create, absent } = await missingRoles(client, contents, roles);
         const others = await planOtherParts(deps, ctx, opened, { target, inPlace: input.mode === 'replace', contents });
         const plan: RestorePlan = {
@@ -81,7 +84,13 @@ export function planRestore(deps: BackupDeps) {
             ...writesOf(plan),
             ...(others.objects ? ['write the storage objects that the service does not give as they were, and read each back'] : []),
           ],
-          warnings: [...warnings, ...(downtime?.warnings ?? []), ...others.warnings, ...(absent.length === 0 ? [] : [rolesAbsent(absent)])],
+          warnings: [
+            ...warnings,
+            ...bridgeWarnings(place),
+            ...(downtime?.warnings ?? []),
+            ...others.warnings,
+            ...(absent.length === 0 ? [] : [rolesAbsent(absent)]),
+          ],
         };
       } finally {
         await client.end();
@@ -136,7 +145,7 @@ async function announce(
   target: string,
   database: string,
   rawBytes: number,
-): Promise<{ service: string | null; shown: z.infer<typeof contract.output>['downtime']; warnings: Warning[] }> {
+): Promise<{ service: string | null; shown: NonNullable<z.infer<typeof contract.output>['downtime']>; warnings: Warning[] }> {
   const { bytes, sessions, slots } = await requireInUse(client, database);
   const { service, say } = await gatewayOf(deps, ctx, target);
   const expectSeconds = 15 + Math.ceil((2 * bytes + rawBytes) / bytesPerSecond);

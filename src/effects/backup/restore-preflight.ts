@@ -2,6 +2,7 @@
 import type { Client } from 'pg';
 import type { Warning } from '../../../machines/effects/shapes.ts';
 import { AppError } from '../../errors.ts';
+import type { DatabasePlace } from './connection.ts';
 import type { DatabaseContents } from './database-contents.ts';
 import { sayBytes } from './meter.ts';
 import { pgClientFor } from './programs.ts';
@@ -52,6 +53,21 @@ export async function requireExtensions(client: Client, { catalog }: DatabaseCon
   if (other.length === 0) return [];
   const say = other.map(({ name, version }) => `${name} ${offered.get(name)} (was ${version})`).join(', ');
   return [{ code: 'EXTENSION_VERSIONS', say: `Extensions come in the version that the server brings: ${say}.` }];
+}
+
+/**
+ * A database that has lost its name while the bridge to it ends stays away from everybody: the bridge must outlast the work.
+ * Throws BRIDGE_ENDS_SOON.
+ */
+export function requireLasting({ bridge }: Pick<DatabasePlace, 'bridge'>, now: number, neededMs: number): void {
+  if (!bridge || (bridge.until !== null && bridge.until - now >= neededMs)) return;
+  const minutes = Math.ceil(neededMs / 60_000);
+  const left =
+    bridge.until === null ? 'nobody noted when it ends' : `it ends in ${Math.max(0, Math.floor((bridge.until - now) / 60_000))} minutes`;
+  throw new AppError('BRIDGE_ENDS_SOON', {
+    message: `The database would be replaced through the bridge at ${bridge.url}, which must stand for ${minutes} minutes more, and ${left}.`,
+    fix: 'Remove that bridge, install a new one (install-bridge), then start the restore again; or restore beside, which a broken bridge does no harm to.',
+  });
 }
 
 /** Throws NOTHING_TO_REPLACE. Answers the size of what is in use and how many connections it has now. */

@@ -11,6 +11,7 @@ import { AppError } from '../../errors.ts';
 import { changedBySomebodyElse } from '../dokploy/session.ts';
 import { defineHandler, type EffectContext, type Probe } from '../handler.ts';
 import { beside, markOn, openPlan, type RestorePlan, sqlFailure } from './restore-document.ts';
+import { requireLasting } from './restore-preflight.ts';
 import { identifier } from './roles.ts';
 
 type Withdrawn = { database: string; keptAs: string; ended: number; waitedMs: number };
@@ -19,6 +20,8 @@ type Stands = 'in use' | 'withdrawn' | 'replaced';
 /** Statements that run get this long to end by themselves. */
 const graceMs = 10_000;
 const patienceMs = 60_000;
+/** What a bridge must have left when the names begin to change; the plan asked for more. */
+const lastingMs = 15 * 60_000;
 
 export function withdrawDatabase() {
   return defineHandler(contract.withdrawDatabase, {
@@ -29,6 +32,7 @@ export function withdrawDatabase() {
     async run(ctx, input): Promise<Withdrawn> {
       const { plan, place } = await openPlan(ctx, input);
       const keptAs = requireKept(plan);
+      requireLasting(place, ctx.now(), lastingMs);
       return beside(place, ctx, plan, async (client) => {
         await requireStands(client, ctx, plan, 'in use');
         const began = ctx.now();

@@ -30,6 +30,8 @@ const bridgePlan = z.strictObject({
   serverId: z.string().nullable(),
   host: z.string(),
   composeFile: z.string(),
+  /** Ms since the epoch: the relay ends by itself. */
+  until: z.number(),
   secret: z.string(),
 });
 type Plan = z.infer<typeof bridgePlan>;
@@ -60,6 +62,7 @@ export function createBridgeHandlers(deps: DokployDeps) {
           serverId: row.serverId ?? null,
           host,
           composeFile: relayCompose({ network, host, publicKey, until, databasePort: 5432 }),
+          until,
           secret: ctx.secrets.mint(secretName, privateKey),
         };
         const others = await bridgesIn(client, plan);
@@ -149,12 +152,12 @@ export function createBridgeHandlers(deps: DokployDeps) {
         return { secrets, facts };
       },
       async run(ctx, input) {
-        const { secret, host } = await readDocument(ctx, bridgePlan, input);
+        const { secret, host, until } = await readDocument(ctx, bridgePlan, input);
         const target = await ctx.target(input.target);
         ctx.saveTarget({
           ...target,
           secrets: { ...target.secrets, [secretName]: secret },
-          facts: { ...target.facts, bridge: { url: `https://${host}`, composeId: input.composeId } },
+          facts: { ...target.facts, bridge: { url: `https://${host}`, composeId: input.composeId, until } },
         });
         return { noted: true as const };
       },

@@ -131,7 +131,7 @@ function refusedBy(origin: string, status: number): AppError {
       fix: 'Wait until one of them has ended, then try again.',
       retry: 'later',
     });
-  if (status === 502)
+  if (status === 424)
     return new AppError('BRIDGE_WITHOUT_DATABASE', {
       message: `The bridge at ${origin} does not reach the database.`,
       fix: 'Check that the service db of the target runs, and that both are in one network; install-bridge reads which.',
@@ -139,7 +139,7 @@ function refusedBy(origin: string, status: number): AppError {
     });
   return new AppError('BRIDGE_GONE', {
     message: `No bridge answers at ${origin} (status ${Number.isNaN(status) ? 'none' : status}).`,
-    fix: 'Its hour has passed, or its route is not there yet: install-bridge deploys one.',
+    fix: 'Its hour has passed, its container has ended, or its route is not there yet: deploy the service capstan-bridge again in Dokploy, or install a bridge anew.',
     retry: 'later',
   });
 }

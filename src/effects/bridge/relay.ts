@@ -4,7 +4,7 @@
  * 2. The compose text holds the public key only. The relay ends by itself at its hour, and takes eight sessions at most.
  * 3. A token (token.ts) opens one stream: it is for this bridge, two minutes old at most, younger than this process, and not seen before. What
  *    was seen is remembered until it has expired; when too much is to be remembered, nothing is let in.
- * 4. Who is refused for the time alone is told the time here.
+ * 4. Who is refused for the time alone is told the time here; a database that does not answer is no 502, which is what a proxy says of a dead relay.
  * 5. Its text holds neither `$` nor a backtick: Compose would fill in the one, and this file would end at the other.
  */
 import { stringify } from 'yaml';
@@ -62,7 +62,7 @@ server.on('upgrade', (request, socket, head) => {
     up.write(head);
     socket.pipe(up).pipe(socket);
   });
-  up.on('error', () => (joined ? socket.destroy() : refuse(socket, '502 Bad Gateway')));
+  up.on('error', () => (joined ? socket.destroy() : refuse(socket, '424 Failed Dependency')));
   up.once('close', () => socket.destroySoon());
 });
 server.listen(Number(PORT), () => console.log('bridge ' + server.address().port));

@@ -1,6 +1,7 @@
 /** How SQL reaches a registered target: its row, its secrets and its Dokploy put together. Whoever asks gets revealed secrets, for one call. */
 import { existsSync } from 'node:fs';
 import { z } from 'zod';
+import type { BridgeWay } from '../bridge/open-bridge.ts';
 import type { DokployClient } from '../dokploy/client.ts';
 import { runInContainer } from '../dokploy/run-in-container.ts';
 import type { DokployConnection, Reach, TargetRecord } from '../handler.ts';
@@ -61,6 +62,7 @@ export async function toSqlTarget(record: TargetRecord, deps: SqlTargetDeps): Pr
   const reach = await reachOf(kept, connection, deps);
   const logins = await loginsOf(record, deps);
   const addresses = await addressesOf(record, kept, logins, deps);
+  const bridge = await keptBridgeOf(record, deps.reveal);
   const { serviceRoleKey, pgMetaCryptoKey } = record.secrets;
   const { dokploy } = record;
   const where = dokploy && connection ? { place: { composeId: dokploy.composeId, serviceName: 'db' }, connection } : undefined;
@@ -86,7 +88,7 @@ export async function toSqlTarget(record: TargetRecord, deps: SqlTargetDeps): Pr
               runInContainer(await deps.client(where.connection), where.place, command, timeoutMs),
           },
         }),
-    ...(await bridgeOf(record, logins, deps)),
+    ...(bridge === undefined ? {} : { bridge: { url: bridge.url, privateKey: bridge.privateKey, logins } }),
     ...(await managementOf(record, deps)),
     superuserSql: kept.superuser,
   };
@@ -101,17 +103,18 @@ export async function keptReachOf(
   return reachOf(keptSqlOf(record), connection, ctx.secrets);
 }
 
-const keptBridge = z.looseObject({ url: z.string() });
+const keptBridge = z.looseObject({ url: z.string(), until: z.number().nullable().catch(null) });
 
-/** As install-bridge noted it. */
-async function bridgeOf(
-  { facts, secrets }: TargetRecord,
-  logins: readonly SqlLogin[],
-  { reveal }: SqlTargetDeps,
-): Promise<Pick<SqlTarget, 'bridge'>> {
+/** The bridge of a target as install-bridge noted it, `until` when (ms since the epoch) it ends. */
+export async function keptBridgeOf(
+  { facts, secrets }: Pick<TargetRecord, 'facts' | 'secrets'>,
+  reveal: (reference: string) => Promise<string>,
+): Promise<(BridgeWay & { until: number | null }) | undefined> {
   const kept = keptBridge.safeParse(facts['bridge']);
   const key = secrets['bridgeKey'];
-  return kept.success && key !== undefined ? { bridge: { url: kept.data.url, privateKey: await reveal(key), logins } } : {};
+  if (!kept.success || key === undefined) return undefined;
+  const { url, until } = kept.data;
+  return { url, until, privateKey: await reveal(key) };
 }
 
 /** The reference of a project stands with it, or in the address of its API. */
