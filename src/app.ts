@@ -170,6 +170,11 @@ export function readersOf(
     const { readDeployedEnv } = await import('./deployed-env.ts');
     return readDeployedEnv(outside, row, signal);
   };
+  const reveal = async (reference: string) => {
+    const value = await vault.reveal(reference);
+    register(value);
+    return value;
+  };
   return {
     ...createRunFacts(desk),
     ...createDiagrams(desk),
@@ -221,7 +226,7 @@ export function readersOf(
     }),
     async testConnection(target, signal) {
       const { testConnection } = await import('./connections.ts');
-      return testConnection({ registry, reach, deployedEnv }, target, signal);
+      return testConnection({ registry, reach, deployedEnv, reveal }, target, signal);
     },
     async connect(target, purpose, signal) {
       const { connectOnce } = await import('./connections.ts');
@@ -233,7 +238,7 @@ export function readersOf(
     },
     async draftTarget(source) {
       const { draftTarget } = await import('./connections.ts');
-      return draftTarget({ ...outside, reach, deployedEnv, readAddress }, source);
+      return draftTarget({ ...outside, reach, deployedEnv, reveal, readAddress }, source);
     },
     async readBySql(question, signal) {
       const { readBySql } = await import('./sql-reading.ts');

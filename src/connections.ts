@@ -50,6 +50,7 @@ export type ConnectionDeps = {
   vault: Pick<Vault, 'handOver' | 'stageSecret' | 'reveal'>;
   reach: SqlReach;
   deployedEnv: GenerationDeps['deployedEnv'];
+  reveal: GenerationDeps['reveal'];
   readAddress(typed: {
     url: string;
     resolve?: readonly string[];
@@ -130,14 +131,14 @@ async function cloudProject({ project, secrets, ca, resolve }: TargetSource, rev
 
 /** Tries each rung by itself, for constant SQL that reads. Throws TARGET_UNKNOWN and the vault's errors. */
 export async function testConnection(
-  { registry, reach, deployedEnv }: Pick<ConnectionDeps, 'registry' | 'reach' | 'deployedEnv'>,
+  { registry, reach, deployedEnv, reveal }: Pick<ConnectionDeps, 'registry' | 'reach' | 'deployedEnv' | 'reveal'>,
   target: string,
   signal?: AbortSignal,
 ): Promise<ConnectionTest> {
   const row = await registry.target(target);
   const ways = await reach.ways(row, [], signal);
   const { detectGeneration } = await import('./generation.ts');
-  const generation = detectGeneration({ reach, deployedEnv }, row, signal);
+  const generation = detectGeneration({ reach, deployedEnv, reveal }, row, signal);
   generation.catch(() => undefined); // awaited below, where its failure is thrown
   const { openSession } = await import('./effects/postgres/open.ts');
   const tried = await Promise.all(

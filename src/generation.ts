@@ -3,11 +3,15 @@
  * handed over. Invariants: 1. What cannot be told is `unknown`, with the reason. 2. What was seen wins over what was written down.
  */
 import { type Shape, shapeOf } from './doctor/generations.ts';
+import type { Reach } from './effects/handler.ts';
+import type { SqlTarget } from './effects/postgres/open.ts';
 import type { Told } from './effects/supabase/gateway-kind.ts';
+import type { OutsideMarks } from './effects/supabase/outside-marks.ts';
 import { envVariables, parseEnv } from './env-text.ts';
 import { AppError } from './errors.ts';
 import type { SqlReach } from './sql-reach.ts';
 import type { TargetRow } from './store/registry.ts';
+import { toTargetRecord } from './target-place.ts';
 
 export type Generation = {
   gateway: Told<'kong' | 'envoy' | 'cloud' | 'unknown'>;
@@ -25,6 +29,8 @@ export type GenerationDeps = {
   reach: SqlReach;
   /** The environment of a target's service on its Dokploy; undefined for a target that is on none. */
   deployedEnv(row: TargetRow, signal?: AbortSignal): Promise<string | undefined>;
+  /** A stored secret; whatever is revealed is known to the scrubber. */
+  reveal(reference: string): Promise<string>;
 };
 
 const unknown = (because: string) => ({ value: 'unknown' as const, because });
@@ -36,19 +42,35 @@ const reasonOf = (error: unknown): string => {
 /** Never throws for what could not be asked; the vault's errors and an abort go through. */
 export async function detectGeneration(deps: GenerationDeps, row: TargetRow, signal?: AbortSignal): Promise<Generation> {
   const written = await writtenDown(deps, row, signal);
-  const [gateway, seen] = await Promise.all([gatewaySeen(deps, row, written, signal), databaseSeen(deps, row, signal)]);
+  const [gateway, seen, outside] = await Promise.all([
+    gatewaySeen(deps, row, written, signal),
+    databaseSeen(deps, row, signal),
+    outsideSeen(deps, row, signal),
+  ]);
   const said = <T>(read: (shape: Shape) => T): Told<T | 'unknown'> =>
     written.shape === undefined ? unknown(written.because) : { value: read(written.shape), because: written.because };
   const analytics = said(({ analytics: there }) => there);
   const metaRole = said(({ metaRole: role }) => role);
   return {
     gateway,
-    apiUrlHasSuffix: said(({ apiUrlHasSuffix }) => apiUrlHasSuffix),
+    apiUrlHasSuffix: either(
+      outside.apiUrlHasSuffix,
+      said(({ apiUrlHasSuffix }) => apiUrlHasSuffix),
+    ),
     analytics: analytics.value === 'unknown' ? seen.analytics : analytics,
     postgres: seen.postgres,
     metaRole: seen.metaRole.value === 'unknown' ? metaRole : seen.metaRole,
-    newKeys: said(({ newKeys }) => newKeys),
+    newKeys: either(
+      outside.newKeys,
+      said(({ newKeys }) => newKeys),
+    ),
   };
+}
+
+/** What was seen, else what is written down, else both reasons why neither is known. */
+function either<T>(seen: Told<T | 'unknown'>, written: Told<T | 'unknown'>): Told<T | 'unknown'> {
+  if (seen.value !== 'unknown') return seen;
+  return written.value === 'unknown' ? { value: 'unknown', because: `${seen.because}; ${written.because}` } : written;
 }
 
 type Written = { shape?: Shape; because: string };
@@ -82,6 +104,30 @@ async function gatewaySeen(
     return told.value === 'unknown' ? guess(told.because) : told;
   } catch (error) {
     return guess(reasonOf(error));
+  }
+}
+
+/** What the public address shows to whoever asks, and of a project of the cloud its Management API. */
+async function outsideSeen(deps: GenerationDeps, row: TargetRow, signal?: AbortSignal): Promise<OutsideMarks> {
+  const { kind, url, secrets } = toTargetRecord(row);
+  const { management, reach } = await deps.reach.ways(row, [], signal);
+  if (kind === 'cloud')
+    return { apiUrlHasSuffix: unknown('a project of the cloud keeps that to itself'), newKeys: await cloudKeys(management, reach, signal) };
+  if (url === '') return { apiUrlHasSuffix: unknown('no address of its API is known'), newKeys: unknown('no address of its API is known') };
+  const keyOf = async (name: string) => (secrets[name] === undefined ? undefined : deps.reveal(secrets[name]));
+  const [anon, stored] = await Promise.all([keyOf('anonKey'), keyOf('publishableKey')]);
+  const { askOutside } = await import('./effects/supabase/outside-marks.ts');
+  return askOutside(url, { anon, publishable: stored ?? (anon?.startsWith('sb_publishable_') ? anon : undefined) }, reach, signal);
+}
+
+async function cloudKeys(management: SqlTarget['management'], reach: Reach, signal?: AbortSignal): Promise<OutsideMarks['newKeys']> {
+  const { ref, token } = management ?? {};
+  if (ref === undefined || token === undefined) return unknown('its keys are asked for with an access token only');
+  const { hasNewKeys } = await import('./effects/supabase/management.ts');
+  try {
+    return { value: await hasNewKeys({ ref, token, reach }, signal), because: 'the Management API lists its keys' };
+  } catch (error) {
+    return unknown(reasonOf(error));
   }
 }
 

@@ -70,7 +70,8 @@ describe('an instance behind a private authority and a name that does not resolv
       gateway: { value: 'kong', because: 'it names itself Kong' },
       metaRole: { value: 'supabase_admin' },
       postgres: { value: expect.any(Number) },
-      newKeys: { value: 'unknown', because: expect.stringMatching(/not known here/) },
+      apiUrlHasSuffix: { value: 'unknown', because: expect.stringMatching(/only the SAML metadata.*not known here/) },
+      newKeys: { value: 'unknown', because: expect.stringMatching(/publishes no signing key.*not known here/) },
     });
     const bad = await capstan(place.home, ['targets', 'add', 'bad', ...url, '--resolve', 'nonsense', '--json']);
     expect(bad).toMatchObject({ exit: 1, stdout: expect.stringContaining('RESOLVE_INVALID') });
@@ -145,6 +146,42 @@ test.each([
   ['unknown', 404, {}, '404 page not found'],
 ] as const)('the gateway %s is told by its answer (%i)', (value, status, headers, text) => {
   expect(gatewayOf({ status, headers, text }).value).toBe(value);
+});
+
+test.each([
+  // As since v0.7: auth is named with its path, the key set holds the public half, the gateway takes the key of the new form.
+  ['new', '/auth/v1', [{ kty: 'EC', kid: 'a' }], { apiUrlHasSuffix: true, newKeys: true }],
+  ['old', '', [], { apiUrlHasSuffix: false, newKeys: 'unknown' }],
+])('what auth says of itself without an environment: an instance of the %s form', async (form, path, keys, expected) => {
+  const asked: [string, string | undefined][] = [];
+  const server = createHttpServer((request, response) => {
+    const key = request.headers['apikey'];
+    asked.push([request.url ?? '', typeof key === 'string' ? key : undefined]);
+    const saml = `<EntityDescriptor entityID="https://shop.example.com${path}/sso/saml/metadata"></EntityDescriptor>`;
+    const answers: Record<string, [number, string]> = {
+      '/auth/v1/.well-known/jwks.json': [200, JSON.stringify({ keys })],
+      '/auth/v1/settings': [key === 'sb_publishable_canary-4711_x' && form === 'new' ? 200 : 401, '{}'],
+      // Before v0.7 the gateway had that route at its root alone.
+      [form === 'new' ? '/auth/v1/sso/saml/metadata' : '/sso/saml/metadata']: [200, saml],
+    };
+    const [status, body] = answers[request.url ?? ''] ?? [401, '{"message":"No API key found in request"}'];
+    response.writeHead(status).end(body);
+  }).listen(0, '127.0.0.1');
+  servers.push(server);
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const given = form === 'new' ? ['--secret', 'publishableKey=env:PUB'] : [];
+  const added = await capstan(place.home, ['targets', 'add', `form-${form}`, '--url', url, ...given], {
+    PUB: 'sb_publishable_canary-4711_x',
+  });
+  expect(added).toMatchObject({ exit: 0 });
+  const tested = await capstan(place.home, ['targets', 'test', `form-${form}`, '--json']);
+  const { apiUrlHasSuffix, newKeys } = jsonOf(tested)['generation'] as Record<string, { value: unknown; because: string }>;
+  expect({ apiUrlHasSuffix: apiUrlHasSuffix?.value, newKeys: newKeys?.value }).toEqual(expected);
+  // A key goes where one is asked for, and is told nowhere.
+  const withKey = asked.filter(([, key]) => key !== undefined).map(([at]) => at);
+  expect(withKey.sort()).toEqual(form === 'new' ? ['/auth/v1/settings', '/auth/v1/sso/saml/metadata'] : []);
+  expect(tested.stdout + tested.stderr + added.stdout).not.toContain('canary-4711');
 });
 
 describe('a project of the cloud, against a fake that keeps to the document of the Management API', () => {

@@ -153,6 +153,12 @@ test('a project is read with a token alone: test, sql, schema, types; the token 
     writeFileSync(ca, cloud.ca);
     const resolve = cloud.resolve.flatMap((each) => ['--resolve', each]);
     const connection = ['--url', `https://${projectRef}.supabase.co`, '--kind', 'cloud', '--secret', 'accessToken=env:PAT'];
+    const keys = [
+      { name: 'anon', type: 'legacy', api_key: 'cloud-key-canary-0815' },
+      { name: 'default', type: 'publishable', api_key: 'sb_publishable_canary-0815' },
+    ];
+    expect(keys.map((key) => conforms('ApiKeyResponse', key))).toEqual([true, true]);
+    cloud.answer('/api-keys?reveal=false', { status: 200, body: keys });
     const outputs: string[] = [];
     const run = async (...args: string[]) => {
       const done = await capstan(place.home, args, { PAT: accessToken });
@@ -162,7 +168,10 @@ test('a project is read with a token alone: test, sql, schema, types; the token 
     };
     await run('targets', 'add', 'cloud', ...connection, '--ca', ca, ...resolve);
     const tested = jsonOf(await run('targets', 'test', 'cloud', '--json'));
-    expect(tested).toMatchObject({ reachable: true, generation: { postgres: { value: 17 } } });
+    expect(tested).toMatchObject({
+      reachable: true,
+      generation: { postgres: { value: 17 }, newKeys: { value: true, because: 'the Management API lists its keys' } },
+    });
     expect((tested['ways'] as { rung: string; ok: boolean }[]).at(-1)).toMatchObject({ rung: 'management', ok: true });
     expect(jsonOf(await run('sql', 'cloud', 'select count(*)::int as n from public.orders', '--json'))).toMatchObject({
       rows: [{ n: 0 }],
@@ -172,6 +181,7 @@ test('a project is read with a token alone: test, sql, schema, types; the token 
     for (const kind of ['stats', 'connections']) await run('monitor', kind, '--target', 'cloud', '--json');
     expect((await run('types', '--target', 'cloud')).stdout).toContain('customers: {');
     expect(outputs.join('')).not.toContain(accessToken);
+    expect(outputs.join('')).not.toContain('canary-0815');
   } finally {
     place.remove();
     rmSync(folder, { recursive: true, force: true });

@@ -63,10 +63,7 @@ export async function readCloudProject(ref: string, token: string, reach: Reach,
     if (answer.status !== 200) throw refusedBy(answer, ref);
     const parsed = schema.safeParse(parseJson(answer.text));
     if (parsed.success) return parsed.data;
-    throw new AppError('CLOUD_UNAVAILABLE', {
-      message: `The Management API answers something else than its document says, about the project ${ref}.`,
-      fix: 'Add the connection string of the session pooler with --connection; the dashboard shows it.',
-    });
+    throw unlike(ref);
   };
   const [{ region, status, database }, all] = await Promise.all([ask('', project), ask('/config/database/pooler', poolers)]);
   return {
@@ -84,6 +81,24 @@ export async function readCloudProject(ref: string, token: string, reach: Reach,
         mode: pool_mode,
       })),
   };
+}
+
+const apiKeys = z.array(z.looseObject({ type: z.enum(['legacy', 'publishable', 'secret']).nullish() }));
+
+/** Whether a project has keys of the form sb_…; the keys themselves are neither asked for nor kept. Throws like readCloudProject. */
+export async function hasNewKeys(way: ManagementWay, signal?: AbortSignal): Promise<boolean> {
+  const answer = await askManagement(way, { method: 'GET', path: '/api-keys?reveal=false' }, signal);
+  if (answer.status !== 200) throw refusedBy(answer, way.ref);
+  const listed = apiKeys.safeParse(parseJson(answer.text));
+  if (!listed.success) throw unlike(way.ref);
+  return listed.data.some(({ type }) => type === 'publishable' || type === 'secret');
+}
+
+function unlike(ref: string): AppError {
+  return new AppError('CLOUD_UNAVAILABLE', {
+    message: `The Management API answers something else than its document says, about the project ${ref}.`,
+    fix: 'Add the connection string of the session pooler with --connection; the dashboard shows it.',
+  });
 }
 
 /** What an answer that is no success means. */
