@@ -108,8 +108,18 @@ export const inPlaceStates = {
       id: 'putObjects',
       src: 'restore.putObjects@1',
       input: ({ context }) => scope(context),
-      onDone: { target: 'finishing', actions: assign(({ event }) => ({ objects: event.output })) },
+      onDone: { target: 'puttingFunctions', actions: assign(({ event }) => ({ objects: event.output })) },
       onError: { target: 'stopped', actions: assign(({ event }) => failed(event.error, 'objects')) },
+    },
+  }),
+  puttingFunctions: restoring.createStateConfig({
+    meta: { title: 'Bringing the edge functions back', step: 6 },
+    invoke: {
+      id: 'putFunctions',
+      src: 'restore.putFunctions@1',
+      input: ({ context }) => scope(context),
+      onDone: { target: 'finishing', actions: assign(({ event }) => ({ functions: event.output })) },
+      onError: { target: 'stopped', actions: assign(({ event }) => failed(event.error, 'functions')) },
     },
   }),
   givingBack: restoring.createStateConfig({

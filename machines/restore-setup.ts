@@ -11,6 +11,7 @@ import type {
   openGateway,
   planRestore,
   proveRestore,
+  putFunctions,
   putObjects,
   safetyBackup,
   swapDatabase,
@@ -34,7 +35,7 @@ export const restoreInput = z.strictObject({
 type Out<C extends { output: z.ZodType }> = z.infer<C['output']>;
 
 /** Where a retry goes on. */
-export type RestoreStep = 'roles' | 'database' | 'proof' | 'opening' | 'objects' | 'finish';
+export type RestoreStep = 'roles' | 'database' | 'proof' | 'opening' | 'objects' | 'functions' | 'finish';
 
 export type RestoreContext = {
   input: z.infer<typeof restoreInput>;
@@ -49,6 +50,7 @@ export type RestoreContext = {
   swapped: Out<typeof swapDatabase> | null;
   opened: Out<typeof openGateway> | null;
   objects: Out<typeof putObjects> | null;
+  functions: Out<typeof putFunctions> | null;
   failedAt: RestoreStep | null;
   error: RunError | null;
   warnings: Warning[];
@@ -77,6 +79,7 @@ export const restoring = setup({
     'restore.giveBack@1': actorOf(contracts['restore.giveBack@1']),
     'restore.openGateway@1': actorOf(contracts['restore.openGateway@1']),
     'restore.putObjects@1': actorOf(contracts['restore.putObjects@1']),
+    'restore.putFunctions@1': actorOf(contracts['restore.putFunctions@1']),
     'restore.finish@1': actorOf(contracts['restore.finish@1']),
   },
   guards: {

@@ -38,6 +38,8 @@ export const planRestore = defineEffect({
     createRoles: z.array(z.string()),
     /** Bytes of storage objects are brought back too. */
     objects: z.boolean(),
+    /** Files of the edge functions too. */
+    functions: z.boolean(),
     writes: z.array(z.string()),
     warnings: z.array(warning),
   }),
@@ -184,6 +186,20 @@ export const putObjects = defineEffect({
   leaves: 'storage objects that were written stay in the storage service',
   input: restoreScope,
   output: z.object({ objects: z.number().int(), written: z.number().int(), lost: z.number().int() }),
+});
+
+/** Files of the edge functions through their container; only what differs is written. */
+export const putFunctions = defineEffect({
+  name: 'restore.putFunctions@1',
+  title: 'Bring the edge functions back',
+  timeoutMs: 20 * 60_000,
+  deadlineMs: 2 * 60 * 60_000,
+  settleMs: 65_000,
+  retry: { attempts: 4, baseMs: 2_000, maxMs: 30_000 },
+  onPartial: 'rerun',
+  locks: restoreLock,
+  input: restoreScope,
+  output: z.object({ files: z.number().int(), written: z.number().int(), mounts: z.number().int() }),
 });
 
 /** The database that was in use has its name again, wherever the replacement stopped. */

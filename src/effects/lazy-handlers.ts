@@ -77,6 +77,7 @@ export const abilities = {
   'restore.giveBack@1': once,
   'restore.openGateway@1': undoes,
   'restore.putObjects@1': once,
+  'restore.putFunctions@1': undoes,
   'restore.finish@1': undoes,
   'sql.planStatement@1': runs,
   'sql.runStatement@1': once,

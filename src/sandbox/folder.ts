@@ -105,7 +105,7 @@ async function openClaimed(path: string): Promise<SandboxFolder> {
       claimedHere.delete(path);
       rmSync(file('claim.json'), { force: true });
       if (!discard) return;
-      rmSync(facts.postgresRoot, { recursive: true, force: true });
+      for (const path of [facts.postgresRoot, file('files')]) rmSync(path, { recursive: true, force: true });
       for (const name of ['sandbox.json', 'state.json', 'journal.jsonl', 'ca.pem', 'ca.key']) rmSync(file(name), { force: true });
     },
   };

@@ -14,6 +14,7 @@ import { type JournalEntry, openJournal } from './journal.ts';
 import { openPooler } from './pooler/listener.ts';
 import { ownHost } from './postgres/own-host.ts';
 import { sharedHost } from './postgres/shared-host.ts';
+import { createStackFiles } from './stack/files.ts';
 import { createStacks } from './stack/stacks.ts';
 import { openState } from './state.ts';
 import { openAuthority } from './tls/authority.ts';
@@ -66,11 +67,12 @@ async function buildWorld(folder: SandboxFolder, options: SandboxOptions, signal
   const state = openState(folder.file('state.json'));
   const journal = openJournal(folder.file('journal.jsonl'));
   const host = options.postgresUrl === undefined ? await ownHost(folder.postgresRoot) : await sharedHost(options.postgresUrl);
-  const stacks = createStacks({ state, faults, host, signal });
+  const files = createStackFiles(folder.file('files'));
+  const stacks = createStacks({ state, faults, host, files, signal });
   await stacks.restore();
   const queue = createDeployQueue({ state, faults, journal, stacks, signal });
   const version = () => (faults.active('old-version') ? 'v0.24.0' : (options.version ?? 'v0.30.2'));
-  const world: World = { state, faults, journal, stacks, queue, version, ip: address };
+  const world: World = { state, faults, journal, stacks, files, queue, version, ip: address };
   faults.set([]);
   await placeInstances(world, wanted).catch(async (error: unknown) => {
     await stacks.close();

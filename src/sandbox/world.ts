@@ -1,6 +1,7 @@
 import type { DeployQueue } from './deploy-queue.ts';
 import type { Faults } from './faults.ts';
 import type { Journal } from './journal.ts';
+import type { StackFiles } from './stack/files.ts';
 import type { Stacks } from './stack/stacks.ts';
 import type { State } from './state.ts';
 
@@ -10,6 +11,7 @@ export type World = {
   faults: Faults;
   journal: Journal;
   stacks: Stacks;
+  files: StackFiles;
   queue: DeployQueue;
   /** Such as `v0.30.2`; the fault old-version changes it. */
   version(): string;

@@ -24,6 +24,12 @@ export type RestoreStage = {
   askService(): Promise<number>;
   /** Docker calls that changed something since the stage was opened, such as `stop kong`. */
   dockerCalls(): string[];
+  /** Where the container of the edge functions has its files. */
+  functionsFolder: string;
+  /** Stops or starts the container of a service, as its owner. */
+  switchContainer(service: string, to: 'running' | 'exited'): Promise<void>;
+  /** What a file mount holds on the Dokploy. */
+  mountText(filePath: string): Promise<string | undefined>;
   close(): Promise<void>;
 };
 
@@ -43,6 +49,11 @@ export async function openRestoreStage(): Promise<RestoreStage> {
     url: `https://${hostOf(instance)}`,
     dokploy: { name: 'home', projectId: '', environmentId, composeId, appName },
   });
+  const asked = async (path: string, body?: object) => {
+    const headers = { 'x-api-key': sandbox.apiKey, 'content-type': 'application/json' };
+    const answer = await fetch(`${sandbox.url}/api/${path}`, { headers, ...(body ? { method: 'POST', body: JSON.stringify(body) } : {}) });
+    return answer.text();
+  };
   return {
     server,
     sandbox,
@@ -63,6 +74,22 @@ export async function openRestoreStage(): Promise<RestoreStage> {
         .journal()
         .filter(({ applied, procedure }) => applied && procedure.startsWith('docker.'))
         .map(({ procedure, identity }) => `${procedure.slice('docker.'.length).replace('Container', '')} ${identity['service']}`),
+    functionsFolder: join(folder, 'twin', 'files', composeId, 'volumes', 'functions'),
+    async switchContainer(service, to) {
+      const rows = JSON.parse(await asked(`docker.getContainersByAppNameMatch?appName=${appName}`)) as {
+        containerId: string;
+        name: string;
+      }[];
+      const found = rows.find(({ name }) => name.endsWith(`-${service}-1`));
+      await asked(`docker.${to === 'running' ? 'start' : 'stop'}Container`, { containerId: found?.containerId });
+    },
+    async mountText(filePath) {
+      const rows = JSON.parse(await asked(`mounts.listByServiceId?serviceType=compose&serviceId=${composeId}`)) as {
+        filePath: string;
+        content: string;
+      }[];
+      return rows.find((row) => row.filePath === filePath)?.content;
+    },
     async close() {
       await at.close();
       removeHome(at.home);

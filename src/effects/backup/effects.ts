@@ -6,6 +6,7 @@ import { planBackup } from './plan-backup.ts';
 import { discard, publishBackup } from './publish.ts';
 import { applyDatabase, applyRoles } from './restore-apply.ts';
 import { finishRestore } from './restore-finish.ts';
+import { putFunctions } from './restore-functions.ts';
 import { closeGateway, openGateway } from './restore-gateway.ts';
 import { putObjects } from './restore-objects.ts';
 import { planRestore } from './restore-plan.ts';
@@ -36,6 +37,7 @@ export function createBackupHandlers(deps: BackupDeps) {
     'restore.giveBack@1': giveBack(),
     'restore.openGateway@1': openGateway(deps),
     'restore.putObjects@1': putObjects(deps),
+    'restore.putFunctions@1': putFunctions(deps),
     'restore.finish@1': finishRestore(deps),
   };
 }

@@ -8,6 +8,7 @@ import { chooseCodec, extensionOf } from './codec.ts';
 import { type DatabasePlace, openSession } from './connection.ts';
 import { type BackupDeps, databaseOf, storeOf } from './deps.ts';
 import { readEnvironment, servicesOf } from './environment.ts';
+import { lookAtFunctions } from './functions-part.ts';
 import { sayBytes } from './meter.ts';
 import { pgClientFor } from './programs.ts';
 import { countObjects, storageAccess, storageSilence } from './storage-objects.ts';
@@ -33,6 +34,7 @@ export function planBackup(deps: BackupDeps) {
         const name = (part: string, ending: string) => `${part}.${ending}.${extensionOf[codec]}.pgp`;
         const parts: PlannedPart[] = [];
         const missing: Missing[] = [];
+        const warnings: Warning[] = [];
         const take = (
           kind: PlannedPart['kind'],
           part: string,
@@ -90,7 +92,12 @@ export function planBackup(deps: BackupDeps) {
             if (why === undefined) take('storage', 'storage objects', name('storage', 'tar'), objects.bytes);
             else lack('storage', 'bytes of storage objects', why);
           }
-          lack('functions', 'functions folder', 'It lies in a volume of the server, which a database connection does not reach.');
+          if (wanted('functions')) {
+            const seen = await lookAtFunctions(deps, ctx, target);
+            if ('bytes' in seen) take('functions', 'functions folder', name('functions', 'tar'), seen.bytes);
+            else lack('functions', 'functions folder', seen.why);
+            if ('warnings' in seen) warnings.push(...seen.warnings);
+          }
         }
         if (parts.length === 0)
           throw new AppError('BACKUP_EMPTY', {
@@ -113,6 +120,7 @@ export function planBackup(deps: BackupDeps) {
           expectBytes,
           pointInTime: await pointInTime(client),
           warnings: [
+            ...warnings,
             ...(await spaceWarnings(store.place, await store.free(), expectBytes)),
             ...(missing.length === 0 ? [] : [incomplete(missing)]),
             ...bridgeWarnings(place),

@@ -25,6 +25,8 @@ export const restorePlan = z.strictObject({
   createRoles: z.array(z.string()),
   /** Bytes of storage objects are brought back too. */
   objects: z.boolean(),
+  /** Files of the edge functions too. */
+  functions: z.boolean(),
 });
 export type RestorePlan = z.infer<typeof restorePlan>;
 

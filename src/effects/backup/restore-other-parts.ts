@@ -1,10 +1,11 @@
-/** What a backup holds beside databases, and what a restore makes of it: objects come back, an environment is only compared. */
+/** What a backup holds beside databases, and what a restore makes of it: objects and functions come back, an environment is only compared. */
 import type { Warning } from '../../../machines/effects/shapes.ts';
 import { AppError } from '../../errors.ts';
-import type { EffectContext } from '../handler.ts';
+import type { EffectContext, TargetRecord } from '../handler.ts';
 import type { DatabaseContents } from './database-contents.ts';
 import type { BackupDeps } from './deps.ts';
 import { type EnvironmentDocument, environmentOf, readEnvironment } from './environment.ts';
+import { functionsOf, functionsSilence } from './functions-part.ts';
 import { objectsOf } from './restore-objects.ts';
 import { storageAccess } from './storage-objects.ts';
 import type { OpenedBackup } from './verify.ts';
@@ -16,7 +17,7 @@ export async function planOtherParts(
   ctx: EffectContext,
   opened: OpenedBackup,
   chosen: Chosen,
-): Promise<{ objects: boolean; warnings: Warning[] }> {
+): Promise<{ objects: boolean; functions: boolean; warnings: Warning[] }> {
   const warnings: Warning[] = [];
   const record = await ctx.target(chosen.target);
   const lists = chosen.contents.catalog.relations.some(({ schema, name }) => schema === 'storage' && name === 'objects');
@@ -31,7 +32,24 @@ export async function planOtherParts(
     });
   const file = opened.manifest.files.find(({ kind, role }) => kind === 'environment' && role === 'data');
   if (file && record.dokploy) warnings.push(...(await environmentWarnings(deps, ctx, opened, file, record)));
-  return { objects: reachable, warnings };
+  const functions = await planFunctions(deps, ctx, opened, chosen, record);
+  return { objects: reachable, functions: functions === true, warnings: [...warnings, ...(functions === true ? [] : functions)] };
+}
+
+/** True when they can be brought back; else what is to be told. */
+async function planFunctions(
+  deps: BackupDeps,
+  ctx: EffectContext,
+  { manifest }: OpenedBackup,
+  { inPlace }: Chosen,
+  record: TargetRecord,
+): Promise<true | Warning[]> {
+  if (functionsOf(manifest) === undefined) return [];
+  const lack = inPlace
+    ? await functionsSilence(deps, ctx, record)
+    : 'they belong to the database in use, and beside it none runs functions.';
+  if (lack === undefined) return true;
+  return [{ code: 'FUNCTIONS_NOT_RESTORED', say: `The files of the edge functions in the backup are not brought back: ${lack}` }];
 }
 
 async function environmentWarnings(

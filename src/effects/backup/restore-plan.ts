@@ -63,6 +63,7 @@ export function planRestore(deps: BackupDeps) {
           gateway: downtime?.service ?? null,
           createRoles: create,
           objects: others.objects,
+          functions: others.functions,
         };
         const text = JSON.stringify(plan);
         return {
@@ -80,9 +81,11 @@ export function planRestore(deps: BackupDeps) {
           createRoles: create,
           downtime: downtime?.shown ?? null,
           objects: others.objects,
+          functions: others.functions,
           writes: [
             ...writesOf(plan),
             ...(others.objects ? ['write the storage objects that the service does not give as they were, and read each back'] : []),
+            ...(others.functions ? ['write the files of the edge functions that differ, through the container, and list them again'] : []),
           ],
           warnings: [
             ...warnings,

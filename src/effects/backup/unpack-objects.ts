@@ -1,12 +1,11 @@
 /** A storage part read back, object by object: to verify it, and to put it into a storage service. */
 import { createHash } from 'node:crypto';
-import { PassThrough, type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Headers } from 'tar-stream';
 import { AppError } from '../../errors.ts';
 import { createTransfer, type Transfer } from '../http/transfer.ts';
 import type { ManifestFile } from './manifest.ts';
-import { readDocument, readEncrypted } from './pipeline.ts';
+import { readDocument } from './pipeline.ts';
 import {
   hashing,
   keysOf,
@@ -17,6 +16,7 @@ import {
   type StoredObject,
   storageContents,
 } from './storage-objects.ts';
+import { readNoted } from './tar-entries.ts';
 import type { OpenedBackup, ReadingContext } from './verify.ts';
 
 /** What was noted of the objects beside their bytes. Throws BACKUP_DAMAGED. */
@@ -96,34 +96,9 @@ async function eachObject(
   onBytes: (bytes: number) => void,
   take: (object: StoredObject, body: Readable) => Promise<void>,
 ): Promise<number> {
-  const { extract } = await import('tar-stream');
   const contents = await storageContentsOf(opened, file);
-  const left = new Map(contents.objects.map((object) => [`${object.bucket}/${object.name}`, object]));
-  const { clear, verdict } = await readEncrypted(opened.read(file, onBytes));
-  const tar = extract();
-  const fed = pipeline(clear, tar);
-  fed.catch(() => undefined); // comes out of the entries too
-  try {
-    for await (const entry of tar) {
-      const { name, size } = entry.header as Headers;
-      const object = left.get(name);
-      if (!object || size !== object.bytes) throw differs(`an object is not as noted`);
-      left.delete(name);
-      const hash = createHash('sha256');
-      const body = new PassThrough();
-      const hashed = pipeline(entry, hashing(hash), body);
-      await Promise.all([take(object, body), hashed]);
-      if (hash.digest('hex') !== object.sha256) throw differs('the bytes of an object are not those that were noted');
-    }
-    await fed;
-  } catch (error) {
-    clear.destroy();
-    tar.destroy();
-    await verdict; // a damaged file is the better reason
-    throw error;
-  }
-  await verdict;
-  if (left.size > 0) throw differs(`${left.size} objects are missing in it`);
+  const noted = new Map(contents.objects.map((object) => [`${object.bucket}/${object.name}`, object]));
+  await readNoted(opened.read(file, onBytes), noted, differs, take);
   return contents.objects.length;
 }
 

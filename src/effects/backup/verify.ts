@@ -87,6 +87,9 @@ export async function verifyFiles(ctx: ReadingContext, { manifest, read }: Opene
     } else if (file.kind === 'storage' && file.role === 'data') {
       const { verifyObjects } = await import('./unpack-objects.ts');
       await verifyObjects({ manifest, read }, file, onBytes);
+    } else if (file.kind === 'functions' && file.role === 'data') {
+      const { readFunctions } = await import('./functions-part.ts');
+      await readFunctions({ manifest, read }, file, undefined, onBytes);
     } else {
       const { clear, verdict } = await readEncrypted(read(file, onBytes));
       clear.resume();

@@ -18,6 +18,8 @@ import { type DatabasePlace, endSessionsOf, libpqOf, openSession } from './conne
 import { observe, toContents } from './database-contents.ts';
 import { type BackupDeps, databaseOf, readersOf, storeOf } from './deps.ts';
 import { readEnvironment } from './environment.ts';
+import { functionsFolderOf } from './functions-folder.ts';
+import { packFunctions } from './functions-part.ts';
 import { createGather } from './gather.ts';
 import { folderOf } from './manifest.ts';
 import { createProgress } from './meter.ts';
@@ -169,10 +171,7 @@ async function writeFiles(deps: BackupDeps, ctx: EffectContext, input: Input, pl
     case 'storage':
       return writeStorage(ctx, input, place, add);
     case 'functions':
-      throw new AppError('PART_UNREACHABLE', {
-        message: `The part ${part.part} cannot be read by this version.`,
-        fix: 'Leave it out of `parts`.',
-      });
+      return writeFunctions(deps, ctx, input, add);
     default:
       return part.kind satisfies never;
   }
@@ -230,6 +229,20 @@ async function writeStorage(ctx: EffectContext, { part, codec, target }: Input, 
       missing: lost.length === 0 ? [] : [{ part: `${lost.length} storage objects`, why: `The first: ${lost[0]?.why}.` }],
     };
   });
+}
+
+async function writeFunctions(deps: BackupDeps, ctx: EffectContext, { part, codec, target }: Input, add: Add): Promise<Counted> {
+  const folder = await functionsFolderOf(deps, ctx, await ctx.target(target));
+  if (!folder)
+    throw new AppError('PART_UNREACHABLE', {
+      message: `The target ${target} is not reached through a Dokploy any more, so its functions folder cannot be read.`,
+      fix: 'Leave functions out of `parts`.',
+    });
+  const { tar, contents, others } = await packFunctions(folder);
+  await add('data', part.file, tar, { expect: part.expectBytes, progress: 'Functions folder' });
+  await add('contents', contentsName(part, codec), Readable.from([JSON.stringify(contents)]));
+  const why = 'Of the functions folder only files are taken, no links.';
+  return { ...none, missing: others === 0 ? [] : [{ part: `${others} links of the functions folder`, why }] };
 }
 
 async function inSession<T>(place: DatabasePlace, ctx: EffectContext, work: (client: Client) => Promise<T>): Promise<T> {

@@ -10,7 +10,7 @@ import type { DokployClient } from './client.ts';
 type Client = Pick<DokployClient, 'schedules' | 'createSchedule' | 'runSchedule' | 'deploymentLog' | 'deleteSchedule'>;
 export type ContainerPlace = { composeId: string; serviceName: string };
 
-const sign = 'capstan sql';
+const sign = 'capstan exec';
 const leftOverMs = 60 * 60_000;
 
 /** Answers what the command printed. Throws EXEC_FAILED when this Dokploy does not tell, and the codes of the client. */

@@ -35,6 +35,14 @@ function placeOf(flags: string): Pick<Psql, 'user' | 'database'> {
   return { user: /-U\s*(\w+)/.exec(flags)?.[1] ?? 'postgres', database: /-d\s*(\w+)/.exec(flags)?.[1] ?? 'postgres' };
 }
 
+/** A script that base64 hands to bash, with plain words as its arguments; only the container of the functions runs one. */
+export function parseScript(command: string): { script: string; args: string[] } | undefined {
+  const found = /^echo ([A-Za-z0-9+/=]+) \| base64 -d \| bash -s --((?: [A-Za-z0-9+/=_-]+)*)$/.exec(command.trim());
+  if (found === null) return undefined;
+  const [, encoded = '', args = ''] = found;
+  return { script: Buffer.from(encoded, 'base64').toString('utf8'), args: args.split(' ').filter((each) => each !== '') };
+}
+
 /** Runs the command as `docker exec` would; answers its output and whether it ended well. */
 async function execute(world: World, schedule: ScheduleRow): Promise<{ ok: boolean; output: string }> {
   const stack = world.stacks.find(schedule.composeId);
@@ -46,8 +54,13 @@ async function execute(world: World, schedule: ScheduleRow): Promise<{ ok: boole
     return { ok: false, output: `❌ Container not found for service ${schedule.serviceName}\n` };
   }
   const line = `docker exec ${container.containerId} ${schedule.shellType} -c ${schedule.command}\n`;
+  const script = schedule.serviceName === 'functions' ? parseScript(schedule.command) : undefined;
+  if (script !== undefined) {
+    const { ok, output } = await world.files.runInFunctions(schedule.composeId, script.script, script.args);
+    return { ok, output: `${line}${output}${ok ? '✅ Command executed successfully\n' : ''}` };
+  }
   if (parsed === undefined || database === undefined || schedule.serviceName !== 'db') {
-    return { ok: false, output: `${line}no such container shell: the sandbox runs a single psql -c statement on db only\n` };
+    return { ok: false, output: `${line}no such container shell: the sandbox runs psql on db and scripts on functions only\n` };
   }
   if (world.faults.take('asks-password')) {
     const refused = `FATAL:  password authentication failed for user "${parsed.user}"`;

@@ -13,6 +13,7 @@ import type { StackRecord, StackService, State } from '../state.ts';
 import { databaseSettings } from './compose-file.ts';
 import { logTo } from './container-logs.ts';
 import { containersAfter } from './containers.ts';
+import type { StackFiles } from './files.ts';
 import { joinedNetworks, type RelayProcess, startRelay } from './relay-process.ts';
 
 /** The containers did not come up; the message is docker's, as it stands in the log. */
@@ -48,7 +49,7 @@ export type Stacks = {
   close(): Promise<void>;
 };
 
-export type StacksOptions = { state: State; faults: Faults; host: DatabaseHost; signal: AbortSignal };
+export type StacksOptions = { state: State; faults: Faults; host: DatabaseHost; files: StackFiles; signal: AbortSignal };
 
 const isSupabase = (services: StackService[]): boolean => ['db', 'kong'].every((name) => services.some((service) => service.name === name));
 
@@ -75,7 +76,7 @@ function certificates(domains: DomainRow[], faults: Faults, before: Record<strin
 }
 
 /** All stacks of one sandbox. */
-export function createStacks({ state, faults, host, signal }: StacksOptions): Stacks {
+export function createStacks({ state, faults, host, files, signal }: StacksOptions): Stacks {
   const { rows } = state;
   const databases = new Map<string, Database>();
   const poolers = new Map<string, { container: string; tenants: Tenant[] }>();
@@ -191,6 +192,7 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
       const { composeId } = deployment.compose;
       const before = find(composeId);
       const stack = record(deployment);
+      files.write(composeId, deployment.mounts);
       // A database whose container stays is not restarted.
       const stays = before?.phase === 'healthy' && before.containers?.db?.id === stack.containers?.db?.id;
       if (!stays) await closeDatabase(composeId);
@@ -256,6 +258,7 @@ export function createStacks({ state, faults, host, signal }: StacksOptions): St
       await closeRelay(composeId);
       await closeDatabase(composeId);
       rows.stacks = rows.stacks.filter((stack) => stack.composeId !== composeId);
+      files.remove(composeId);
       state.save();
       await host.remove(composeId);
     },
