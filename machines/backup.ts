@@ -216,4 +216,5 @@ export const backup = {
     'verify: hashes, decryption, pg_restore --list, rows counted again',
   ],
   show: ['target', 'store', 'kind', 'plan', 'written', 'published', 'verified', 'failedAt'],
+  cancel: 'takeBack',
 } as const satisfies WorkflowDefinition;

@@ -17,4 +17,6 @@ export type WorkflowDefinition = {
   steps: readonly string[];
   /** Context keys that doors may show. */
   show: readonly string[];
+  /** What a cancel does with what is outside already: it is listed and stays (default), or it is taken back as by a rollback to the start. */
+  cancel?: 'leave' | 'takeBack';
 };

@@ -55,6 +55,8 @@ export type WorkflowOptions = {
   steps?: readonly string[];
   /** Context keys that doors may show. */
   show?: readonly string[];
+  /** What a cancel does with what is outside already: it is listed and stays (default), or is taken back as by a rollback to the start. */
+  cancel?: 'leave' | 'takeBack';
   /** Earlier versions: their runs go on under them. */
   older?: readonly Pick<WorkflowOptions, 'machine' | 'revision' | 'input'>[];
   /** From the hash of a version that is not bundled: takes a run at rest to this one. */
@@ -72,7 +74,7 @@ export type OwnWorkflow = Required<Omit<WorkflowOptions, 'older'>> & {
  */
 export function defineWorkflow(options: WorkflowOptions): OwnWorkflow {
   const { older = [], migrations = [], contracts, handlers, ...rest } = options;
-  const about = { description: rest.title, aliases: [], revision: 1, steps: [], show: [], ...rest };
+  const about = { description: rest.title, aliases: [], revision: 1, steps: [], show: [], cancel: 'leave' as const, ...rest };
   const versions = older.map((version) => ({ ...about, revision: 1, ...version, aliases: [] }));
   const made: OwnWorkflow = { ...about, older: versions, migrations, contracts, handlers };
   return Object.defineProperty(made, mark, { value: true });

@@ -16,6 +16,7 @@ export type WorkflowLike = {
   input: SchemaLike;
   steps: readonly string[];
   show: readonly string[];
+  cancel?: 'leave' | 'takeBack' | undefined;
 };
 
 /** A machine's config as far as the rules look at it; XState's own type is generic over every name in it. */

@@ -2,7 +2,7 @@
 import { AppError } from '../errors.ts';
 import type { Approvals } from './approvals.ts';
 import { refuseChild } from './children.ts';
-import type { Change } from './ports.ts';
+import type { Change, RunRow } from './ports.ts';
 import { findCheckpoint, previewRollback, standsOutside } from './rollback.ts';
 import { type Answer, type Caller, type EngineDeps, type Runs, refuseUnlessActive } from './runs.ts';
 import { cancelSubject, rollbackSubject } from './subjects.ts';
@@ -74,10 +74,12 @@ export async function cancelRun(deps: Deps, request: CancelRequest, caller: Call
   const { store, catalog, clock, crypto, approvals, runs } = deps;
   const { load: loadRun, view, replay, commit: commitOrConflict, audit } = runs;
   const { run } = await loadRun(request.run);
-  const { answer, request: keyed } = await replay(caller, request.requestKey, ['cancel', run.id]);
+  const takesBack = await mayTakeBack(deps, run);
+  const { answer, request: keyed } = await replay(caller, request.requestKey, takesBack ? ['rollback', run.id, 0] : ['cancel', run.id]);
   if (answer) return answer;
   if (run.phase === 'cancelled') return view(run.id);
   refuseUnlessActive(run);
+  if (takesBack) return rollbackRun(deps, { ...request, to: 0 }, caller);
   const outside = standsOutside(await store.effectsOfTree(run.id), catalog, 0);
   let consume: Change['consume'];
   if (outside.length > 0) {
@@ -107,6 +109,13 @@ export async function cancelRun(deps: Deps, request: CancelRequest, caller: Call
   });
   await audit(caller, 'cancel', run.id);
   return view(run.id);
+}
+
+/** A workflow whose half is no use to anybody says so (B5); what cannot be taken back is left and listed like any other. */
+async function mayTakeBack(deps: Deps, run: RunRow): Promise<boolean> {
+  const definition = deps.catalog.list().find((each) => each.name === run.workflow && each.hash === run.definitionHash);
+  if (definition?.cancel !== 'takeBack' || run.parentId !== null) return false;
+  return (await previewRollback(deps, run, 0, never)).refusals.length === 0;
 }
 
 /** Who asks, and the key under which the answer is found again (C6). */

@@ -17,6 +17,8 @@ export type StoreRecord =
       pathStyle: boolean;
       accessKeyId: string;
       secretAccessKey: string;
+      timeoutMs?: number;
+      checksums?: boolean;
     };
 export type StoreRow = { name: string; record: StoreRecord };
 export type KeyRow = BackupKeyRow & { confirmedAt: number | null; createdAt: number };

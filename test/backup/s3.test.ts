@@ -96,6 +96,42 @@ test('a store that does not answer is given up on after its time, and asked agai
   expect([[...fake.objects.keys()], fake.uploads.size]).toEqual([['home one/b/x'], 0]);
 });
 
+test('bytes that are damaged on their way are refused by the store by their checksum, and sent again', async () => {
+  fake.trouble({ method: 'PUT', when: /partNumber=2/, times: 1, as: 'corrupt' });
+  fake.trouble({ method: 'PUT', when: /small/, times: 1, as: 'corrupt' });
+  await store.put('b/x', source(), {});
+  await store.put('b/small', source(big.subarray(0, 1000)), {});
+  expect([fake.objects.get('home one/b/x')?.equals(big), fake.objects.get('home one/b/small')?.equals(big.subarray(0, 1000))]).toEqual([
+    true,
+    true,
+  ]);
+  expect(fake.journal.filter((line) => /partNumber=2|PUT.*small/.test(line))).toHaveLength(4);
+  fake.trouble({ method: 'PUT', when: /partNumber=2/, times: 100, as: 'corrupt' });
+  await expect(store.put('b/y', source(), {})).rejects.toMatchObject({ code: 'STORE_DAMAGES', retry: 'later' });
+  expect([fake.objects.has('home one/b/y'), fake.uploads.size]).toEqual([false, 0]);
+});
+
+test('what a store damages after it had compared shows in the checksum of the whole; nothing of it stays', async () => {
+  fake.trouble({ method: 'PUT', when: /partNumber=2/, times: 1, as: 'corrupt-unseen' });
+  await expect(store.put('b/x', source(), {})).rejects.toMatchObject({ code: 'STORE_DAMAGES' });
+  fake.trouble({ method: 'PUT', when: /small/, times: 1, as: 'corrupt-unseen' });
+  await expect(store.put('b/small', source(big.subarray(0, 1000)), {})).rejects.toMatchObject({ code: 'STORE_DAMAGES' });
+  expect([fake.objects.size, fake.uploads.size]).toEqual([0, 0]);
+});
+
+test('a store without checksums is asked for the size; one that refuses them is told how it is registered', async () => {
+  fake.forgetChecksums();
+  await store.put('b/x', source(), {});
+  expect(fake.journal.filter((line) => line.startsWith('HEAD'))).toHaveLength(1);
+  fake.trouble({ method: 'POST', when: /uploads/, times: 100, as: '501' });
+  const refused = store.put('b/y', source(), {});
+  await expect(refused).rejects.toMatchObject({ code: 'STORE_LACKS', fix: expect.stringContaining('--without-checksums') });
+  fake.heal();
+  const plain = await createS3Store({ ...placeOf(fake.endpoint, fake), checksums: false });
+  await plain.put('b/y', source(), {});
+  expect(fake.objects.get('home one/b/y')?.equals(big)).toBe(true);
+});
+
 test('a store that keeps failing leaves neither object nor parts', async () => {
   fake.trouble({ method: 'PUT', when: /partNumber=2/, times: 100, as: '503' });
   await expect(store.put('b/x', source(), {})).rejects.toMatchObject({ code: 'STORE_UNREACHABLE', retry: 'later' });

@@ -1,15 +1,20 @@
-/** A small S3 that, unlike s3rver, checks the signature and the body's hash, and that fails on order. Its own journal tells what reached it. */
+/**
+ * A small S3 that, unlike s3rver, checks the signature, the body's hash and the SHA-256 of each part and of the whole, and that fails on
+ * order. Its own journal tells what reached it.
+ */
 import { createHash, createHmac, randomUUID } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 
-export type Trouble = { method: string; when: RegExp; times: number; as: '503' | 'hang' | 'drop' };
+export type Trouble = { method: string; when: RegExp; times: number; as: '503' | '501' | 'hang' | 'drop' | 'corrupt' | 'corrupt-unseen' };
 export type FakeS3 = {
   endpoint: string;
   accessKeyId: string;
   secretAccessKey: string;
   objects: Map<string, Buffer>;
   uploads: Map<string, { key: string; parts: Map<number, Buffer> }>;
+  /** From now on it says nothing of checksums, as stores do that know none. */
+  forgetChecksums(): void;
   journal: string[];
   trouble(trouble: Trouble): void;
   /** Ends every trouble. */
@@ -21,6 +26,7 @@ export type FakeS3 = {
 
 const sha256 = (data: string | Buffer) => createHash('sha256').update(data).digest('hex');
 const hmac = (key: string | Buffer, text: string) => createHmac('sha256', key).update(text).digest();
+const digest = (...pieces: Buffer[]) => createHash('sha256').update(Buffer.concat(pieces)).digest();
 const encode = (text: string) => encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 
 export async function startFakeS3(bucket = 'backups'): Promise<FakeS3> {
@@ -28,6 +34,7 @@ export async function startFakeS3(bucket = 'backups'): Promise<FakeS3> {
   const uploads: FakeS3['uploads'] = new Map();
   const journal: string[] = [];
   const troubles: Trouble[] = [];
+  let knowsChecksums = true;
   const arrived = new EventEmitter();
   const credentials = { accessKeyId: 'AKFAKE', secretAccessKey: randomUUID() };
 
@@ -54,12 +61,21 @@ export async function startFakeS3(bucket = 'backups'): Promise<FakeS3> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks);
-    if (found) return error(response, 503, 'SlowDown');
+    if (found?.as === '503') return error(response, 503, 'SlowDown');
+    if (found?.as === '501') return error(response, 501, 'NotImplemented');
     if (!signed(request, url, body, credentials)) return error(response, 403, 'SignatureDoesNotMatch');
     const [, name, ...rest] = decodeURIComponent(url.pathname).split('/');
     if (name !== bucket) return error(response, 404, 'NoSuchBucket');
+    // As by bad memory behind the door; seen by whoever compares the checksum, unless it happens after that.
+    const flip = () => body.writeUInt8(body.readUInt8(body.length >> 1) ^ 1, body.length >> 1);
+    if (found?.as === 'corrupt') flip();
+    const claimed = request.headers['x-amz-checksum-sha256'];
+    if (knowsChecksums && claimed !== undefined && claimed !== digest(body).toString('base64')) return error(response, 400, 'BadDigest');
+    if (found?.as === 'corrupt-unseen') flip();
     answer(request.method ?? '', rest.join('/'), url.searchParams, body, response);
   }
+
+  const summed = (sum: string) => (knowsChecksums ? { 'x-amz-checksum-sha256': sum } : {});
 
   function answer(method: string, key: string, query: URLSearchParams, body: Buffer, response: ServerResponse) {
     const upload = uploads.get(query.get('uploadId') ?? '');
@@ -80,12 +96,18 @@ export async function startFakeS3(bucket = 'backups'): Promise<FakeS3> {
     if (query.has('uploadId') && !upload) return error(response, 404, 'NoSuchUpload');
     if (method === 'PUT' && upload) {
       upload.parts.set(Number(query.get('partNumber')), body);
-      return response.writeHead(200, { etag: `"${sha256(body).slice(0, 32)}"` }).end();
+      return response.writeHead(200, { etag: `"${sha256(body).slice(0, 32)}"`, ...summed(digest(body).toString('base64')) }).end();
     }
     if (method === 'POST' && upload) {
-      objects.set(key, Buffer.concat([...upload.parts].sort(([a], [b]) => a - b).map(([, part]) => part)));
+      const parts = [...upload.parts].sort(([a], [b]) => a - b).map(([, part]) => part);
+      const named = [...body.toString().matchAll(/<ChecksumSHA256>([^<]+)</g)].map(([, sum]) => sum);
+      const sums = parts.map((part) => digest(part));
+      if (knowsChecksums && named.length > 0 && named.join() !== sums.map((sum) => sum.toString('base64')).join())
+        return error(response, 400, 'InvalidPart');
+      objects.set(key, Buffer.concat(parts));
       uploads.delete(query.get('uploadId') ?? '');
-      return xml(response, 200, `<CompleteMultipartUploadResult><Key>${key}</Key><ETag>"x"</ETag></CompleteMultipartUploadResult>`);
+      const whole = knowsChecksums ? `<ChecksumSHA256>${digest(...sums).toString('base64')}-${parts.length}</ChecksumSHA256>` : '';
+      return xml(response, 200, `<CompleteMultipartUploadResult><Key>${key}</Key><ETag>"x"</ETag>${whole}</CompleteMultipartUploadResult>`);
     }
     if (method === 'DELETE' && upload) {
       uploads.delete(query.get('uploadId') ?? '');
@@ -93,7 +115,7 @@ export async function startFakeS3(bucket = 'backups'): Promise<FakeS3> {
     }
     if (method === 'PUT') {
       objects.set(key, body);
-      return response.writeHead(200, { etag: `"${sha256(body).slice(0, 32)}"` }).end();
+      return response.writeHead(200, { etag: `"${sha256(body).slice(0, 32)}"`, ...summed(digest(body).toString('base64')) }).end();
     }
     if (method === 'DELETE') {
       objects.delete(key);
@@ -122,6 +144,9 @@ export async function startFakeS3(bucket = 'backups'): Promise<FakeS3> {
     uploads,
     journal,
     trouble: (trouble) => void troubles.push(trouble),
+    forgetChecksums() {
+      knowsChecksums = false;
+    },
     heal: () => void troubles.splice(0),
     next: async () => void (await once(arrived, 'request')),
     async close() {

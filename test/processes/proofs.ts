@@ -40,9 +40,10 @@ const databasesLike = async ({ sql, database }: Seen) =>
     await sql(`select datname as name from pg_database where starts_with(datname, '${database}') and datname !~ '_and_back' order by 1`)
   ).map(({ name }) => String(name));
 
-/** The backup's rows are in use, what was in use is kept whole and backed up, grants are those of the backup, no session is left. */
+/** The backup's rows and functions are in use, what was in use is kept whole and backed up, grants are those of the backup, no session is left. */
 export async function restoredInPlace(seen: Seen): Promise<void> {
   await nobodyIsLeft(seen);
+  expect(seen.functionText).toContain('Hello from Edge Functions!');
   const [, kept, ...others] = await databasesLike(seen);
   expect(others).toEqual([]);
   expect(await numbers(seen, seen.database)).toEqual({ n: 1000, last: 1000 });
@@ -69,6 +70,7 @@ export async function givenBack(seen: Seen): Promise<void> {
 /** What was in use is in use, and nothing of the restore but its safety backup is left. */
 export async function untouched(seen: Seen): Promise<void> {
   await nobodyIsLeft(seen);
+  expect(seen.functionText).toBe('changed again');
   expect(await numbers(seen, seen.database)).toEqual({ n: 1001, last: 1001 });
   expect(await seen.sql(`select datname as name from pg_database where starts_with(datname, '${seen.database}')`)).toEqual([
     { name: seen.database },

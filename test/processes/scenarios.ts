@@ -17,6 +17,8 @@ export type Scenario = Pick<WorkflowTask, 'answers' | 'onError' | 'until' | 'err
   snapshot?: true;
   /** The target has a direct connection to a database of its own, which this fills. Where its programs are missing, the scenario is skipped. */
   database?: { fill: string /** Written there after `first` has run. */; later?: string };
+  /** Text of an edge function of the instance, written there after `first` has run. */
+  laterFunction?: string;
   /** The target knows the password of the roles of its own stack. */
   password?: true;
   /** The input names the newest backup of the index by then. */
@@ -36,6 +38,8 @@ export type Seen = {
   /** Statements on the target's own database, and on its server's. */
   sql: TestPostgres['sql'];
   database: string;
+  /** Text of the edge function of the instance now; undefined when the instance is gone. */
+  functionText: string | undefined;
 };
 
 const approved = { review: ['approve'] } satisfies Scenario['answers'];
@@ -54,7 +58,8 @@ const later = 'insert into public.kept values (1001)';
 const inPlace: Scenario = {
   instance: 'gen-c',
   database: { fill: replaced, later },
-  first: [{ workflow: 'backup', ...backingUp, input: { parts: ['database', 'roles'] } }],
+  first: [{ workflow: 'backup', ...backingUp, input: { parts: ['database', 'roles', 'functions'] } }],
+  laterFunction: 'changed after the backup',
   newestBackup: true,
   input: { mode: 'replace' },
   answers: { review: ['approve'], swapReview: ['swap'] },
@@ -159,7 +164,7 @@ export const scenarios: Record<string, Scenario> = {
     error: 'PROGRAM_FAILED',
     proof: givenBack,
   },
-  'restore: and back': { ...inPlace, back: { from: 'done', to: 0 }, proof: untouched },
+  'restore: and back': { ...inPlace, laterFunction: 'changed again', back: { from: 'done', to: 0 }, proof: untouched },
   'backup: given up': {
     ...backingUp,
     database: { fill: tornTable },

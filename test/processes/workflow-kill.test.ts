@@ -3,6 +3,7 @@
  * and the next one goes on. Judged by the sandbox's journal and by what stands there. The wizard has a suite of its own.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
@@ -69,8 +70,15 @@ async function databaseFor(name: string, fill: string): Promise<string> {
 }
 const databaseOf = (name: string) => name.replaceAll(/[^a-z]+/g, '_');
 
+/** The file of the edge function that the template brings. */
+async function functionOf(instance: string): Promise<string> {
+  const { composeId = '' } = (await serviceOf(instance)) ?? {};
+  return join(folder, 'sandbox', 'files', composeId, 'volumes', 'functions', 'hello', 'index.ts');
+}
+
 async function walkOf(name: string, scenario: Scenario): Promise<Walk> {
-  const { instance, input, file, first, snapshot, newestBackup, database, password, faults, leaves, proof, ...task } = scenario;
+  const { instance, input, file, first, snapshot, newestBackup, database, laterFunction, password, faults, leaves, proof, ...task } =
+    scenario;
   const workflow = name.replace(/:.*$/, '');
   const home = join(folder, databaseOf(name));
   await register(home, instance, {
@@ -83,6 +91,7 @@ async function walkOf(name: string, scenario: Scenario): Promise<Walk> {
     expect(await finish({ ...begun, answers: rest.answers, until: rest.until })).toMatchObject({ state: rest.until });
   }
   if (database?.later) await postgres?.sql(database.later, databaseOf(name));
+  if (laterFunction !== undefined) writeFileSync(await functionOf(instance), laterFunction);
   if (file) {
     const path = join(folder, `${workflow}.sql`);
     writeFileSync(path, file.text);
@@ -133,11 +142,12 @@ function contractsOf(workflow: string): Map<string, string> {
 /** Contracts at whose launch and answer some scenario's process died. */
 const killedAt = new Set<string>();
 
-const seenOf = (walk: Walk, { instance }: Scenario, end: Seen['end']): Seen => ({
+const seenOf = async (walk: Walk, { instance }: Scenario, end: Seen['end']): Promise<Seen> => ({
   home: walk.home,
   target: instance,
   end,
   database: databaseOf(walk.name),
+  functionText: await readFile(await functionOf(instance), 'utf8').catch(() => undefined),
   sql(text, database) {
     if (!postgres) throw new TypeError('a scenario without a database has none to look at');
     return postgres.sql(text, database);
@@ -169,7 +179,7 @@ test.each(Object.entries(scenarios))(
     if (scenario.leaves === 'nothing') expect(after).toBe('nothing');
     else if (scenario.back || scenario.leaves === 'same') expect(after).toEqual(before);
     else expect(after).not.toEqual(before);
-    await scenario.proof?.(seenOf(walk, scenario, end));
+    await scenario.proof?.(await seenOf(walk, scenario, end));
   },
   400_000,
 );

@@ -7,6 +7,7 @@ import { command, withApp } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { note } from '../output.ts';
 import { table } from '../render.ts';
+import { whole } from '../whole.ts';
 
 const target = { type: 'string', description: 'Only those of this target' } as const;
 const storeFlag = { type: 'string', description: 'Name of a backup store; default: local' } as const;
@@ -76,6 +77,11 @@ const storeAdd = command(
     prefix: { type: 'string', description: 'A folder inside the bucket' },
     'access-key': { type: 'string', valueHint: 'env:NAME', description: 'Access key id by reference' },
     'secret-key': { type: 'string', valueHint: 'env:NAME', description: 'Secret access key by reference' },
+    timeout: { type: 'string', valueHint: 'SECONDS', description: 'How long one request may be silent; default: 60' },
+    'without-checksums': {
+      type: 'boolean',
+      description: 'For a store that refuses the SHA-256 of each part; its size is compared instead',
+    },
     'virtual-host': { type: 'boolean', description: 'Address the bucket as a host name; default: as a path where an endpoint is given' },
   },
   ({
@@ -87,6 +93,8 @@ const storeAdd = command(
     prefix = '',
     'access-key': access,
     'secret-key': secret,
+    timeout,
+    'without-checksums': withoutChecksums,
     'virtual-host': virtual,
   }) =>
     withApp(async ({ backups, vault, operations }) => {
@@ -113,6 +121,8 @@ const storeAdd = command(
           bucket: bucket ?? '',
           prefix: prefix.replace(/^\/+|\/+$/g, ''),
           pathStyle: endpoint !== undefined && virtual !== true,
+          ...(timeout === undefined ? {} : { timeoutMs: whole(say, 'timeout', timeout, 3_600) * 1_000 }),
+          ...(withoutChecksums === true ? { checksums: false } : {}),
           accessKeyId: await keep(access, 'access key'),
           secretAccessKey: await keep(secret, 'secret key'),
         };

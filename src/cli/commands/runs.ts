@@ -141,11 +141,15 @@ const rollback = command(
     }),
 );
 
-const cancel = command('cancel', 'End a run; what it changed outside stays', { run, key }, ({ run: of, key: requestKey }) =>
-  withWorkingApp(false, async (app) => {
-    const view = await withApproval(app, isTerminal(), () => app.engine.cancel({ run: of, requestKey }, caller()));
-    return { exit: exitCodes.ok, json: view, text: runText(view) };
-  }),
+const cancel = command(
+  'cancel',
+  'End a run; what it changed outside stays, except a half backup, which is removed',
+  { run, key },
+  ({ run: of, key: requestKey }) =>
+    withWorkingApp(false, async (app) => {
+      const view = await withApproval(app, isTerminal(), () => app.engine.cancel({ run: of, requestKey }, caller()));
+      return { exit: exitCodes.ok, json: view, text: runText(view) };
+    }),
 );
 
 const resolve = command(

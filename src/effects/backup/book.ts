@@ -18,6 +18,8 @@ export type StoreRecord =
       pathStyle: boolean;
       accessKeyId: string;
       secretAccessKey: string;
+      timeoutMs?: number;
+      checksums?: boolean;
     };
 export type KeyInfo = { keyId: string; version: number; secret: string; confirmedAt: number | null };
 

@@ -23,6 +23,7 @@ export function planBackup(deps: BackupDeps) {
       const target = await ctx.target(input.target);
       const place = await databaseOf(ctx, input.target);
       const store = await storeOf(deps, ctx, input.store);
+      await store.reach(ctx.signal);
       const client = await openSession(place, 'capstan plan');
       try {
         const server = await serverOf(client);

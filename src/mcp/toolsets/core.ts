@@ -120,7 +120,8 @@ export const approveRun = {
 
 export const cancelRun = {
   name: 'cancel_run',
-  description: 'End a run for good and leave what it changed outside, which the answer lists. To undo that, use rollback_run.',
+  description:
+    'End a run for good. What it changed outside stays and is listed, except a half backup, which is removed. To undo more, use rollback_run.',
   input: z.strictObject({ run, requestKey }),
   output: runView,
   annotations: destroys,

@@ -1,12 +1,18 @@
 /**
- * An S3-compatible store. An object appears only when its last part is in and the upload is completed;
- * an interrupted upload leaves parts that nobody sees, and `sweep` aborts them.
+ * An S3-compatible store. Invariants:
+ * 1. An object appears only when its last part is in and the upload is completed; an interrupted upload leaves parts that nobody sees,
+ *    and `sweep` aborts them. It is not resumed: pg_dump never writes the same bytes twice, so the part of the backup begins anew.
+ * 2. Every part goes with its SHA-256, which the store compares; what it answers for the whole is compared with ours. A store that says
+ *    nothing of it must at least hold as many bytes as were sent. The manifest's hash, read back by `verify`, stays the last judge.
+ * 3. Of an upload at most two parts are held, 16 MiB: a part may have to be sent again, a stream cannot be read again, and S3 takes no part
+ *    below 5 MiB. Larger ones come only with dumps of more than 50 GiB, which would need more than 10,000 parts.
  */
 
-import { PassThrough, Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { AppError } from '../../../errors.ts';
+import { createPartHashes, isDamaged, retryDamaged, storeDamages } from './s3-checksums.ts';
 import { type BackupStore, checkedPath, missingFile, type Stored } from './store.ts';
 
 export type S3Place = {
@@ -21,10 +27,14 @@ export type S3Place = {
   secretAccessKey: string;
   /** How long one request may be silent; default 60 s. */
   timeoutMs?: number;
+  /** False for a store that refuses the checksums of parts; default true. */
+  checksums?: boolean;
 };
 
 const mib = 1024 * 1024;
 const mostParts = 10_000;
+/** How long a store may take to show that it is there. */
+const reachMs = 15_000;
 
 /** Parts of 8 MiB, larger only where the expected size would need more than the 10,000 that S3 allows. Pure. */
 export function partSizeFor(expect: number | undefined): number {
@@ -44,6 +54,7 @@ export async function createS3Store(s3: S3Place): Promise<BackupStore> {
     maxAttempts: 4,
     requestHandler: { connectionTimeout: 10_000, requestTimeout: s3.timeoutMs ?? 60_000, throwOnRequestTimeout: true },
   });
+  retryDamaged(client);
   const Bucket = s3.bucket;
   const keyOf = (path: string) => (s3.prefix === '' ? checkedPath(path) : `${s3.prefix}/${checkedPath(path)}`);
   const pathOf = (key: string) => (s3.prefix === '' ? key : key.slice(s3.prefix.length + 1));
@@ -64,6 +75,10 @@ export async function createS3Store(s3: S3Place): Promise<BackupStore> {
       throw toAppError(error, place);
     }
   };
+  const withdrawn = async (path: string): Promise<AppError> => {
+    await client.send(new sdk.DeleteObjectCommand({ Bucket, Key: keyOf(path) })).catch(() => undefined); // the next attempt writes over it
+    return storeDamages(place);
+  };
   const abortUploads = async (prefix: string): Promise<number> => {
     let aborted = 0;
     let marker: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {};
@@ -80,13 +95,19 @@ export async function createS3Store(s3: S3Place): Promise<BackupStore> {
   };
   return {
     place,
+    async reach(signal) {
+      const patience = AbortSignal.any([signal, AbortSignal.timeout(reachMs)]);
+      await said(client.send(new sdk.ListObjectsV2Command({ Bucket, Prefix: s3.prefix, MaxKeys: 1 }), { abortSignal: patience }));
+    },
     async put(path, body, { signal, expect }) {
       const { Upload } = await import('@aws-sdk/lib-storage');
-      const through = new PassThrough({ highWaterMark: 256 * 1024 });
+      const partSize = partSizeFor(expect);
+      const { stream: through, sent: ours } = createPartHashes(partSize);
+      const checksum = s3.checksums === false ? {} : { ChecksumAlgorithm: 'SHA256' as const };
       const upload = new Upload({
         client,
-        params: { Bucket, Key: keyOf(path), Body: through },
-        partSize: partSizeFor(expect),
+        params: { Bucket, Key: keyOf(path), Body: through, ...checksum },
+        partSize,
         queueSize: 2,
         leavePartsOnError: false,
       });
@@ -103,10 +124,17 @@ export async function createS3Store(s3: S3Place): Promise<BackupStore> {
       const stop = () => void upload.abort();
       if (signal?.aborted) stop();
       signal?.addEventListener('abort', stop, { once: true });
-      const sent = upload.done().catch((error: unknown) => {
-        fails(toAppError(error, place));
-        through.destroy();
-      });
+      const sent = upload.done().then(
+        async ({ ChecksumSHA256: theirs }) => {
+          const { bytes, sha256 } = ours();
+          const same = theirs === undefined ? (await stat(path))?.bytes === bytes : theirs === sha256;
+          if (!same) fails(await withdrawn(path));
+        },
+        (error: unknown) => {
+          fails(toAppError(error, place));
+          through.destroy();
+        },
+      );
       await Promise.all([fed, sent]);
       signal?.removeEventListener('abort', stop);
       if (!failure) return;
@@ -174,6 +202,14 @@ function toAppError(error: unknown, place: string): unknown {
     return new AppError('STORE_MISSING', {
       message: `The bucket of ${place} does not exist.`,
       fix: 'Create the bucket, or correct its name.',
+      details,
+      cause: error,
+    });
+  if (isDamaged(error)) return storeDamages(place, error);
+  if (status === 501)
+    return new AppError('STORE_LACKS', {
+      message: `The store ${place} does not know what it was asked for (${name}).`,
+      fix: 'If it knows no checksums of parts, register it again with --without-checksums: capstan backups store-add.',
       details,
       cause: error,
     });

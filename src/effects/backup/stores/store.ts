@@ -7,6 +7,8 @@ export type Stored = { path: string; bytes: number };
 export type BackupStore = {
   /** For people: `folder /srv/backups`, `s3://bucket/prefix`. */
   place: string;
+  /** Throws when the place does not answer within seconds, or refuses; writes nothing. */
+  reach(signal: AbortSignal): Promise<void>;
   /** Under a name that nobody sees before all of it is there and synced. `expect` is a guess of its size. */
   put(path: string, body: Readable, options: { signal?: AbortSignal; expect?: number }): Promise<void>;
   /** Throws BACKUP_FILE_MISSING. */
