@@ -63,8 +63,8 @@ export function createSqlReach(deps: SqlReachDeps): SqlReach {
 }
 
 /** Of everything that a login depends on. */
-function digestOf({ addresses, meta, reach, bridge, management, superuserSql }: SqlTarget): string {
+function digestOf({ addresses, marks, meta, reach, bridge, management, superuserSql }: SqlTarget): string {
   return createHash('sha256')
-    .update(JSON.stringify([addresses, meta, reach, bridge, management, superuserSql]))
+    .update(JSON.stringify([addresses, marks, meta, reach, bridge, management, superuserSql]))
     .digest('hex');
 }

@@ -1,5 +1,7 @@
 /** Where a Postgres listens and who logs in there, with the password revealed: lives only inside a call of a hand. */
 
+import type { DockerName } from './this-database.ts';
+
 export const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
 export type SslMode = (typeof sslModes)[number];
 
@@ -17,6 +19,8 @@ export type SqlAddress = {
   mode?: 'direct' | 'session' | 'transaction';
   /** The database role inside `user`. Default: `user`. */
   role?: string;
+  /** A name of a Docker network, whose database has to prove that it is the target's. */
+  docker?: DockerName;
 };
 
 /** A role of the database and its password. */

@@ -11,6 +11,7 @@ import { openExec, type RunInContainer } from './exec.ts';
 import { readOnlyPurposes, type Way, waysFor } from './ladder.ts';
 import { type MetaWay, openMeta } from './meta.ts';
 import type { Purpose, Rung, SqlSession } from './session.ts';
+import { type DockerName, type Marks, marksOf, requireThisDatabase } from './this-database.ts';
 
 /** How SQL reaches a target; secrets are revealed, so it lives only inside one call. */
 export type SqlTarget = {
@@ -18,6 +19,10 @@ export type SqlTarget = {
   reach: Reach;
   /** Logins by the Postgres protocol. */
   addresses: readonly SqlAddress[];
+  /** Why other addresses were not taken up; sentences. */
+  leftOut?: readonly string[];
+  /** What the database of the target must show where its name is one of a Docker network. */
+  marks?: Marks;
   /** /pg/query, and the logins that may be sent along. */
   meta?: MetaWay & { logins: readonly SqlLogin[] };
   /** psql inside the database container. */
@@ -53,7 +58,8 @@ export const defaultTimeoutMs = 30_000;
 
 /** Throws SQL_NO_WAY with every way and why not; the one error when there was one way only. A superuser's session for somebody else's SQL is SUPERUSER_REFUSED. */
 export async function openSession(target: SqlTarget, purpose: Purpose, options: OpenOptions = {}): Promise<SqlSession> {
-  const { ways, leftOut } = waysFor(purpose, toWays(target));
+  const { ways, leftOut: passedOver } = waysFor(purpose, toWays(target));
+  const leftOut = [...(target.leftOut ?? []), ...passedOver];
   const wanted = ways.filter(
     (way) => (options.rung === undefined || way.rung === options.rung) && (options.database === undefined || leadsElsewhere(way)),
   );
@@ -104,7 +110,8 @@ async function open(target: SqlTarget, way: Way, purpose: Purpose, options: Open
     case 'session-pooler': {
       const address = target.addresses[way.index];
       if (address === undefined) throw new TypeError('the ladder names addresses by their place');
-      return openDirect({ ...address, database: options.database ?? address.database }, { ...shared, rung: way.rung });
+      const session = await openDirect({ ...address, database: options.database ?? address.database }, { ...shared, rung: way.rung });
+      return address.docker === undefined ? session : ofThisTarget(session, address.host, address.docker, target, shared);
     }
     case 'meta': {
       if (target.meta === undefined) throw new TypeError('the ladder names ways that are there');
@@ -143,6 +150,28 @@ async function open(target: SqlTarget, way: Way, purpose: Purpose, options: Open
     }
     default:
       return way satisfies never;
+  }
+}
+
+type Shared = { reach: Reach; timeoutMs: number; applicationName: string; signal?: AbortSignal };
+
+/** A session under a name of a Docker network, once it is proven to be the target's. */
+async function ofThisTarget(session: SqlSession, host: string, name: DockerName, target: SqlTarget, shared: Shared): Promise<SqlSession> {
+  const systemIdElsewhere = async () => {
+    if (target.meta === undefined) return undefined;
+    try {
+      return (await marksOf(await openMeta(target.meta, { ...shared, readOnly: true, reasons: [], login: null }))).systemId;
+    } catch (error) {
+      if (error instanceof AppError && error.code !== 'ABORTED') return undefined; // a way that fails proves nothing
+      throw error;
+    }
+  };
+  try {
+    await requireThisDatabase(session, { name, host, known: target.marks ?? {}, systemIdElsewhere });
+    return session;
+  } catch (error) {
+    await session.close();
+    throw error;
   }
 }
 

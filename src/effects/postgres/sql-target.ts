@@ -1,21 +1,24 @@
 /** How SQL reaches a registered target: its row, its secrets and its Dokploy put together. Whoever asks gets revealed secrets, for one call. */
-import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import type { BridgeWay } from '../bridge/open-bridge.ts';
 import type { DokployClient } from '../dokploy/client.ts';
 import { runInContainer } from '../dokploy/run-in-container.ts';
 import type { DokployConnection, Reach, TargetRecord } from '../handler.ts';
+import { overrideOf } from '../http/reach.ts';
 import { type SqlAddress, type SqlLogin, sslModes } from './address.ts';
+import { dockerPlaces } from './docker-places.ts';
 import { readOnlyRole, superuserRole } from './ladder.ts';
 import type { SqlTarget } from './open.ts';
+import { isOfNetwork, ownSurroundings, type Surroundings } from './surroundings.ts';
+import { type DockerName, settingHashOf } from './this-database.ts';
 
 export type SqlTargetDeps = {
   reveal(reference: string): Promise<string>;
   dokploy(name: string): Promise<DokployConnection>;
   /** The client of a dokploy; asked for only where exec is used. */
   client(connection: DokployConnection): Promise<DokployClient>;
-  /** True inside a container, where names of the Docker network may resolve. Default: looked up. */
-  insideContainer?: boolean;
+  /** Default: those of this process. */
+  surroundings?: Surroundings;
 };
 
 /** An address as it stands in a target's row: the password is a reference, or missing where the roles of the stack share theirs. */
@@ -61,15 +64,19 @@ export async function toSqlTarget(record: TargetRecord, deps: SqlTargetDeps): Pr
   const connection = record.dokploy === undefined ? undefined : await deps.dokploy(record.dokploy.name);
   const reach = await reachOf(kept, connection, deps);
   const logins = await loginsOf(record, deps);
-  const addresses = await addressesOf(record, kept, logins, deps);
+  const { addresses, leftOut } = await addressesOf(record, kept, { logins, reach }, deps);
   const bridge = await keptBridgeOf(record, deps.reveal);
-  const { serviceRoleKey, pgMetaCryptoKey } = record.secrets;
+  const { serviceRoleKey, pgMetaCryptoKey, jwtSecret } = record.secrets;
   const { dokploy } = record;
   const where = dokploy && connection ? { place: { composeId: dokploy.composeId, serviceName: 'db' }, connection } : undefined;
   return {
     name: record.name,
     reach,
     addresses,
+    leftOut,
+    ...(jwtSecret !== undefined && addresses.some(({ docker }) => docker !== undefined)
+      ? { marks: { settingHash: settingHashOf(await deps.reveal(jwtSecret)) } }
+      : {}),
     ...(serviceRoleKey === undefined || record.url === '' || record.kind === 'cloud'
       ? {}
       : {
@@ -149,29 +156,45 @@ async function loginsOf({ secrets, kind }: TargetRecord, { reveal }: SqlTargetDe
   return [...logins, { role: 'postgres', password }, ...(kind === 'cloud' ? [] : [{ role: superuserRole, password }])];
 }
 
-/** Each place once as it was given, and once for each other role whose password is known. */
+/** Each place once as it was given, and once for each other role whose password is known; and why places of a Docker network were left out. */
 async function addressesOf(
-  { facts, kind }: TargetRecord,
+  { facts, kind, dokploy }: TargetRecord,
   kept: KeptSql,
-  logins: readonly SqlLogin[],
-  { reveal, insideContainer = existsSync('/.dockerenv') }: SqlTargetDeps,
-): Promise<SqlAddress[]> {
+  { logins, reach }: { logins: readonly SqlLogin[]; reach: Reach },
+  { reveal, surroundings = ownSurroundings }: SqlTargetDeps,
+): Promise<{ addresses: SqlAddress[]; leftOut: string[] }> {
   const tenant = typeof facts['poolerTenantId'] === 'string' ? facts['poolerTenantId'] : null;
-  const places = [...kept.addresses, ...(kind === 'dokploy' && kept.addresses.length === 0 ? internalPlaces(tenant) : [])];
+  const guessed = kind === 'dokploy' && kept.addresses.length === 0 ? dockerPlaces(dokploy?.appName ?? '', tenant) : [];
+  const places: (KeptAddress & { docker?: DockerName })[] = [
+    ...kept.addresses.map((place) => (place.dockerInternal ? { ...place, docker: 'given' as const } : place)),
+    ...guessed,
+  ];
+  const { resolved, leftOut } = await resolvedHosts(places, reach, surroundings);
   const addresses: SqlAddress[] = [];
-  for (const place of places.filter(({ dockerInternal }) => !dockerInternal || insideContainer)) {
+  for (const place of places.filter(({ dockerInternal, host }) => !dockerInternal || resolved.has(host))) {
     const { password, tenant: behind, dockerInternal: _, ...given } = place;
     const named = logins.filter(({ role }) => role !== place.role || password === null);
     if (password !== null) addresses.push({ ...given, password: await reveal(password) });
     for (const { role, password: known } of named)
       addresses.push({ ...given, role, user: behind === null || given.mode === 'direct' ? role : `${role}.${behind}`, password: known });
   }
-  return addresses;
+  return { addresses, leftOut };
 }
 
-/** Where a container of the same network finds the database of a stock stack. */
-function internalPlaces(tenant: string | null): KeptAddress[] {
-  const place = { port: 5432, database: 'postgres', ssl: 'disable', role: 'postgres', password: null, dockerInternal: true } as const;
-  const direct: KeptAddress = { ...place, host: 'db', user: 'postgres', mode: 'direct', tenant: null };
-  return tenant === null ? [direct] : [direct, { ...place, host: 'supavisor', user: `postgres.${tenant}`, mode: 'session', tenant }];
+/** Which names of a Docker network lead somewhere from here: by the owner's word (--resolve), or in a container by its name server. */
+async function resolvedHosts(places: readonly KeptAddress[], reach: Reach, { container, lookup }: Surroundings) {
+  const internal = places.filter(({ dockerInternal }) => dockerInternal);
+  const resolved = new Set(internal.filter(({ host, port }) => overrideOf(reach, host, port) !== null).map(({ host }) => host));
+  const open = [...new Set(internal.map(({ host }) => host))].filter((host) => !resolved.has(host));
+  if (open.length === 0) return { resolved, leftOut: [] };
+  const { inside, because } = await container();
+  if (!inside)
+    return { resolved, leftOut: [`${open.join(', ')} would be reached from inside the stack's Docker network only, and ${because}.`] };
+  const found = await Promise.all(open.map(lookup));
+  for (const [index, host] of open.entries()) if (isOfNetwork(found[index] ?? [])) resolved.add(host);
+  const silent = open.filter((host) => !resolved.has(host));
+  return {
+    resolved,
+    leftOut: silent.length === 0 ? [] : [`${silent.join(', ')} leads to nothing in a Docker network of this container (${because}).`],
+  };
 }
