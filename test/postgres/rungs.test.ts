@@ -1,14 +1,17 @@
 /**
  * Every rung against the same questions: the sandbox publishes no port of the database, so /pg/query and exec are real there; its pooler is a stand-in
- * that asks for `role.tenant` as Supavisor does, its bridge the product's own relay; the direct one is a server of its own.
+ * that asks for `role.tenant` as Supavisor does, and beside it stands a real PgBouncer; its bridge is the product's own relay; the direct one is a
+ * server of its own.
  */
 import { spawnSync } from 'node:child_process';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import pg from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openSession, type SqlTarget } from '../../src/effects/postgres/open.ts';
 import { parseSql } from '../../src/effects/postgres/parse-sql.ts';
 import type { Purpose, Rung } from '../../src/effects/postgres/session.ts';
 import { startServer, type TestServer } from '../helpers/databases.ts';
 import { errorOf } from '../helpers/dokploy-lab.ts';
+import { type Pgbouncer, startPgbouncer, whyWithoutPgbouncer } from '../helpers/pgbouncer.ts';
 import { waysInto } from '../helpers/sandbox-ways.ts';
 import { call, deployStack, openSandbox, type Stack } from '../sandbox/client.ts';
 
@@ -16,11 +19,14 @@ let box: Awaited<ReturnType<typeof openSandbox>>;
 let stack: Stack;
 let server: TestServer;
 let target: SqlTarget;
+let bouncer: Pgbouncer | undefined;
+const whyNoBouncer = whyWithoutPgbouncer();
 
 beforeAll(async () => {
   box = await openSandbox();
   stack = await deployStack(box.sandbox);
   server = await startServer(15);
+  if (whyNoBouncer === undefined) bouncer = await startPgbouncer(server, 'session');
   const ways = await waysInto(box.sandbox, stack);
   const direct = {
     host: '127.0.0.1',
@@ -34,14 +40,30 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await box.close();
+  await bouncer?.stop();
   await server.stop();
 });
 
+type Case = { name: string; rung: Rung; why?: string | undefined; addresses?: () => SqlTarget['addresses'] };
+const cases: Case[] = [
+  ...(['direct', 'session-pooler', 'meta', 'exec', 'bridge'] as const).map((rung) => ({ name: rung, rung })),
+  {
+    name: 'session-pooler, a real PgBouncer',
+    rung: 'session-pooler',
+    why: whyNoBouncer,
+    addresses: () => (bouncer === undefined ? [] : [bouncer.address]),
+  },
+];
+
 const open = (rung: Rung, purpose: Purpose = 'model-read') => openSession(target, purpose, { rung });
 
-describe.each(['direct', 'session-pooler', 'meta', 'exec', 'bridge'] as const)('the rung %s', (rung) => {
+describe.each(cases)('the rung $name', ({ rung, why, addresses }) => {
+  beforeEach(({ skip }) => skip(why !== undefined, why));
+  const opened = (purpose: Purpose = 'model-read') =>
+    openSession(addresses === undefined ? target : { ...target, addresses: addresses() }, purpose, { rung });
+
   test('is no superuser for the SQL of others, and says why it was chosen', async () => {
-    const session = await open(rung);
+    const session = await opened();
     expect(session).toMatchObject({ rung, superuser: false, role: rung === 'exec' ? 'supabase_read_only_user' : 'postgres' });
     expect(session.serverMajor).toBeGreaterThanOrEqual(15);
     expect(session.reasons.at(-1)).toMatch(/^Used: .* as (postgres|supabase_read_only_user)/);
@@ -49,7 +71,7 @@ describe.each(['direct', 'session-pooler', 'meta', 'exec', 'bridge'] as const)('
   });
 
   test('answers rows with parameters as they are, whatever they hold', async () => {
-    const session = await open(rung);
+    const session = await opened();
     const said = `it's "quoted" $1 \\ {{x}} ü\n;--`;
     const { rows } = await session.query('select $1::text as said, $2::int + 1 as more, $3::text is null as nothing, $1 = $1 as same', [
       said,
@@ -63,7 +85,7 @@ describe.each(['direct', 'session-pooler', 'meta', 'exec', 'bridge'] as const)('
   });
 
   test('changes nothing in a reading session, and never runs two statements as one', async () => {
-    const session = await open(rung);
+    const session = await opened();
     expect(await errorOf(session.query('create table public.made (id int)', []))).toMatchObject({ code: 'SQL_FAILED' });
     expect(await errorOf(session.query('select 1; create table public.made (id int)', ['x']))).toMatchObject({
       code: expect.stringMatching(/^SQL_/),
@@ -73,7 +95,7 @@ describe.each(['direct', 'session-pooler', 'meta', 'exec', 'bridge'] as const)('
   });
 
   test('several constant statements are one transaction: all of them, or none', async () => {
-    const session = await open(rung, 'ddl');
+    const session = await opened('ddl');
     await session.query('create table public.pair (id int primary key); insert into public.pair values (1), (2)');
     expect(await errorOf(session.query('insert into public.pair values (3); insert into public.pair values (1)'))).toMatchObject({
       code: 'SQL_FAILED',
@@ -86,18 +108,39 @@ describe.each(['direct', 'session-pooler', 'meta', 'exec', 'bridge'] as const)('
   });
 
   test('the server ends what runs too long', async () => {
-    const session = await open(rung);
+    const session = await opened();
     expect(await errorOf(session.query('select pg_sleep(30)', [], { timeoutMs: 300 }))).toMatchObject({ code: 'SQL_TIMEOUT' });
     await session.close();
   });
 
   test('an answer above the limit is refused, not delivered in part', async () => {
-    const session = await open(rung);
+    const session = await opened();
     expect(
       await errorOf(session.query("select repeat('x', 1000) as x from generate_series(1, 2000)", [], { maxBytes: 500_000 })),
     ).toMatchObject({ code: 'SQL_RESULT_TOO_LARGE' });
     await session.close();
   });
+});
+
+test.skipIf(whyNoBouncer)('behind a real pooler in transaction mode settings of a session are lost, so it is no way', async () => {
+  const pooler = await startPgbouncer(server, 'transaction');
+  try {
+    const { host, port, user, password } = pooler.address;
+    const [one, other] = [0, 1].map(() => new pg.Client({ host, port, user, password, database: 'postgres' }));
+    await Promise.all([one?.connect(), other?.connect()]);
+    await one?.query("select set_config('default_transaction_read_only', 'on', false)");
+    // The server's session is anybody's between two transactions: this one gets it, and the first is left with another.
+    await other?.query('begin');
+    expect((await one?.query('show transaction_read_only'))?.rows).toEqual([{ transaction_read_only: 'off' }]);
+    await other?.query('rollback');
+    await Promise.all([one?.end(), other?.end()]);
+    expect(await errorOf(openSession({ name: 'lab', reach: {}, addresses: [pooler.address] }, 'model-read'))).toMatchObject({
+      code: 'SQL_NO_WAY',
+      message: expect.stringContaining('transaction mode was left out'),
+    });
+  } finally {
+    await pooler.stop();
+  }
 });
 
 test('exec leaves no schedule and no log behind', async () => {
