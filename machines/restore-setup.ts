@@ -17,6 +17,7 @@ import type {
   swapDatabase,
 } from './effects/restore.ts';
 import { restoreMode } from './effects/restore.ts';
+import type { dropCopy, planSchema, replaceSchema } from './effects/restore-schema.ts';
 import type { Warning } from './effects/shapes.ts';
 import { need, type RunError, toRunError } from './run-context.ts';
 
@@ -29,13 +30,17 @@ export const restoreInput = z.strictObject({
   into: databaseName.optional().describe('Name of the new database; left out: <database>_restored_<time>'),
   mode: restoreMode
     .optional()
-    .describe('beside (default): a new database next to the others; replace: then, asked again, it takes the name of the one in use'),
+    .describe(
+      'beside (default): a new database next to the others; replace: then, asked again, it takes the name of the one in use; schema: then, asked again, one schema of it takes the place of the one in use',
+    ),
+  schema: databaseName.optional().describe('With mode schema: the one schema that is brought back, such as public'),
+  keepCopy: z.boolean().optional().describe('With mode schema: keep the copy that the schema was taken from; left out: it is dropped'),
 });
 
 type Out<C extends { output: z.ZodType }> = z.infer<C['output']>;
 
 /** Where a retry goes on. */
-export type RestoreStep = 'roles' | 'database' | 'proof' | 'opening' | 'objects' | 'functions' | 'finish';
+export type RestoreStep = 'roles' | 'database' | 'proof' | 'opening' | 'objects' | 'functions' | 'copy' | 'finish';
 
 export type RestoreContext = {
   input: z.infer<typeof restoreInput>;
@@ -45,6 +50,9 @@ export type RestoreContext = {
   roles: Out<typeof applyRoles> | null;
   applied: Out<typeof applyDatabase> | null;
   proof: Out<typeof proveRestore> | null;
+  schemaPlan: Out<typeof planSchema> | null;
+  exchanged: Out<typeof replaceSchema> | null;
+  dropped: Out<typeof dropCopy> | null;
   gateway: Out<typeof closeGateway> | null;
   safety: Out<typeof safetyBackup> | null;
   swapped: Out<typeof swapDatabase> | null;
@@ -56,7 +64,9 @@ export type RestoreContext = {
   warnings: Warning[];
 };
 
-export type RestoreEvent = { type: 'approve' } | { type: 'retry' } | { type: 'accept' } | { type: 'swap' } | { type: 'keepBeside' };
+export type RestoreEvent = {
+  type: 'approve' | 'retry' | 'accept' | 'swap' | 'exchange' | 'lookAgain' | 'keepBeside';
+};
 
 /** Types, contracts and guards of a restore; the states of its two halves are made with `restoring.createStateConfig`. */
 export const restoring = setup({
@@ -81,9 +91,14 @@ export const restoring = setup({
     'restore.putObjects@1': actorOf(contracts['restore.putObjects@1']),
     'restore.putFunctions@1': actorOf(contracts['restore.putFunctions@1']),
     'restore.finish@1': actorOf(contracts['restore.finish@1']),
+    'restore.planSchema@1': actorOf(contracts['restore.planSchema@1']),
+    'restore.replaceSchema@1': actorOf(contracts['restore.replaceSchema@1']),
+    'restore.dropCopy@1': actorOf(contracts['restore.dropCopy@1']),
   },
   guards: {
     inPlace: ({ context }) => context.plan?.mode === 'replace',
+    oneSchema: ({ context }) => context.plan?.mode === 'schema',
+    copyStays: ({ context }) => context.schemaPlan?.keepCopy === true,
   },
 });
 
@@ -91,6 +106,12 @@ export const restoring = setup({
 export const scope = (context: RestoreContext) => {
   const { plan, planHash, target } = need(context.plan, 'plan');
   return { plan, planHash, target };
+};
+
+/** What the exchange of one schema is given besides. */
+export const schemaScope = (context: RestoreContext) => {
+  const { schemaPlan, schemaPlanHash } = need(context.schemaPlan, 'schemaPlan');
+  return { ...scope(context), schemaPlan, schemaPlanHash };
 };
 
 export const restoreFailed = (error: unknown, failedAt: RestoreStep | null = null) => ({ error: toRunError(error), failedAt });

@@ -8,6 +8,7 @@
 import { assign } from 'xstate';
 import { noPayload } from './effects/meta.ts';
 import { inPlaceStates } from './restore-in-place.ts';
+import { oneSchemaStates } from './restore-one-schema.ts';
 import { answeredRestore as answered, restoreFailed as fail, restoreInput, restoring, scope } from './restore-setup.ts';
 import { addWarnings } from './wizard-context.ts';
 import type { WorkflowDefinition } from './workflow.ts';
@@ -24,6 +25,9 @@ export const restoreMachine = restoring.createMachine({
     roles: null,
     applied: null,
     proof: null,
+    schemaPlan: null,
+    exchanged: null,
+    dropped: null,
     gateway: null,
     safety: null,
     swapped: null,
@@ -36,8 +40,10 @@ export const restoreMachine = restoring.createMachine({
   }),
   initial: 'planning',
   output: ({ context }) => ({
-    database: context.swapped?.database ?? context.applied?.database ?? null,
-    keptAs: context.swapped?.keptAs ?? null,
+    database: context.swapped?.database ?? (context.dropped === null ? (context.applied?.database ?? null) : null),
+    schema: context.exchanged?.schema ?? null,
+    keptAs: context.swapped?.keptAs ?? context.exchanged?.keptAs ?? null,
+    exchanged: context.exchanged,
     safetyBackup: context.safety?.backup ?? null,
     gateway: context.gateway?.gateway ?? null,
     downMs: context.opened?.downMs ?? null,
@@ -61,6 +67,8 @@ export const restoreMachine = restoring.createMachine({
           database: input.database ?? null,
           into: input.into ?? null,
           mode: input.mode ?? ('beside' as const),
+          schema: input.schema ?? null,
+          keepCopy: input.keepCopy ?? null,
         }),
         onDone: {
           target: 'verifying',
@@ -132,6 +140,7 @@ export const restoreMachine = restoring.createMachine({
             actions: assign(({ event }) => ({ proof: event.output })),
           },
           { guard: 'inPlace', target: 'swapReview', actions: assign(({ event }) => ({ proof: event.output })) },
+          { guard: 'oneSchema', target: 'lookingAtSchema', actions: assign(({ event }) => ({ proof: event.output })) },
           { target: 'finishing', actions: assign(({ event }) => ({ proof: event.output })) },
         ],
         onError: { target: 'stopped', actions: assign(({ event }) => fail(event.error, 'proof')) },
@@ -150,6 +159,7 @@ export const restoreMachine = restoring.createMachine({
       on: { retry: { target: 'proving' }, accept: { target: 'keptDifferent' } },
     },
     ...inPlaceStates,
+    ...oneSchemaStates,
     finishing: {
       meta: { title: 'Finishing', step: 7 },
       invoke: {
@@ -175,6 +185,7 @@ export const restoreMachine = restoring.createMachine({
           { guard: ({ context }) => context.failedAt === 'opening', target: 'openingGateway', actions: assign(answered) },
           { guard: ({ context }) => context.failedAt === 'objects', target: 'puttingObjects', actions: assign(answered) },
           { guard: ({ context }) => context.failedAt === 'functions', target: 'puttingFunctions', actions: assign(answered) },
+          { guard: ({ context }) => context.failedAt === 'copy', target: 'droppingCopy', actions: assign(answered) },
           { target: 'finishing', actions: assign(answered) },
         ],
       },
@@ -192,7 +203,7 @@ export const restore = {
   name: 'restore',
   title: 'Restore a backup',
   description:
-    'Verifies a backup whole, restores one database of it into a new one beside those in use, and compares definitions, owners, grants, settings and every row with what was backed up. With mode replace it then, asked again, takes the name of the one in use: the gateway is closed, connections end, what was in use is backed up, verified and kept, and any failure gives it back by itself; storage objects and edge functions follow. Needs a superuser connection. Risks: space for a second copy; with replace a downtime as long as a backup, announced in the plan. Usual duration: two minutes per GB.',
+    'Verifies a backup whole, restores one database of it into a new one beside those in use, and compares definitions, owners, grants, settings and every row with what was backed up. With mode replace it then, asked again, takes the name of the one in use: the gateway is closed, connections end, what was in use is backed up, verified and kept, and any failure gives it back by itself; storage objects and edge functions follow. With mode schema only one schema, such as public, is then exchanged, asked again, in one transaction without a downtime; everything else stays as it is, and the present schema is kept. Needs a superuser connection. Risks: space for a second copy; with replace a downtime as long as a backup, announced in the plan. Usual duration: two minutes per GB.',
   aliases: ['restore_backup', 'restore_database', 'dokploy_restore_backup'],
   revision: 4,
   machine: restoreMachine,
@@ -204,6 +215,7 @@ export const restore = {
     'restore: missing roles, then a new database',
     'prove: catalog, owners, grants, rows',
     'in place: needs approval; gateway closed, connections ended, safety backup, proven again, put in place, opened',
+    'one schema: needs approval; exchanged in one transaction, what points into it pointed to it, compared before it counts',
     'finish: statistics',
   ],
   show: [
@@ -213,6 +225,9 @@ export const restore = {
     'roles',
     'applied',
     'proof',
+    'schemaPlan',
+    'exchanged',
+    'dropped',
     'gateway',
     'safety',
     'swapped',

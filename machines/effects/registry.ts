@@ -47,6 +47,7 @@ import {
   withdrawDatabase,
 } from './restore.ts';
 import { listSnapshots, planConfigReturn } from './restore-config.ts';
+import { dropCopy, planSchema, replaceSchema } from './restore-schema.ts';
 import { planRotation } from './rotate-secrets.ts';
 import { generateSupabaseSecrets } from './secrets.ts';
 import { applySeed, planSeed } from './seed.ts';
@@ -122,6 +123,9 @@ export const contracts = {
   'restore.putObjects@1': putObjects,
   'restore.putFunctions@1': putFunctions,
   'restore.finish@1': finishRestore,
+  'restore.planSchema@1': planSchema,
+  'restore.replaceSchema@1': replaceSchema,
+  'restore.dropCopy@1': dropCopy,
   'sql.planStatement@1': planStatement,
   'sql.runStatement@1': runStatement,
   'bridge.planInstallation@1': planInstallation,

@@ -5,9 +5,9 @@ import { planReference, warning } from './shapes.ts';
 
 /** Contracts of bringing a backup back. Everything is made beside what is there; what is in use is renamed at the very end, and back. */
 
-const restoreLock = (input: { target: string }): string[] => [`target:${input.target}`];
+export const restoreLock = (input: { target: string }): string[] => [`target:${input.target}`];
 
-export const restoreMode = z.enum(['beside', 'replace']);
+export const restoreMode = z.enum(['beside', 'replace', 'schema']);
 
 export const planRestore = defineEffect({
   name: 'restore.planRestore@1',
@@ -22,12 +22,17 @@ export const planRestore = defineEffect({
     database: z.string().nullable(),
     into: z.string().nullable(),
     mode: restoreMode,
+    schema: z.string().nullable(),
+    /** Null: as the mode is used to. */
+    keepCopy: z.boolean().nullable(),
   }),
   output: planReference.extend({
     target: z.string(),
     database: z.string(),
     into: z.string(),
     mode: restoreMode,
+    /** The one schema that is brought back; null when it is the whole database. */
+    schema: z.string().nullable(),
     keepAs: z.string().nullable(),
     /** What a replacement in place means for those who use it; null when nothing is replaced. */
     downtime: z.object({ gateway: z.string(), sessions: z.number().int(), expectSeconds: z.number().int(), say: z.string() }).nullable(),

@@ -72,7 +72,45 @@ export async function untouched(seen: Seen): Promise<void> {
   await nobodyIsLeft(seen);
   expect(seen.functionText).toBe('changed again');
   expect(await numbers(seen, seen.database)).toEqual({ n: 1001, last: 1001 });
-  expect(await seen.sql(`select datname as name from pg_database where starts_with(datname, '${seen.database}')`)).toEqual([
-    { name: seen.database },
-  ]);
+  expect(await onlyDatabase(seen)).toBe(true);
+}
+
+/** No copy is left beside it. */
+async function onlyDatabase({ sql, database }: Seen): Promise<boolean> {
+  const rows = await sql(`select datname as name from pg_database where datname ~ '^${database}(_restored|_before|$)'`);
+  return rows.length === 1 && rows[0]?.['name'] === database;
+}
+
+/** Schemas by name, each with its numbers, and the schemas that a foreign key and a trigger of another schema lead to. */
+async function schemasOf({ sql, database }: Seen) {
+  const names = (await sql("select nspname as name from pg_namespace where nspname ~ '^public' order by 1", database)).map(({ name }) =>
+    String(name),
+  );
+  const held = await sql(
+    `select confrelid::regclass::text as name from pg_constraint where conrelid = 'beside.uses'::regclass and contype = 'f'
+     union all select tgfoid::regproc::text from pg_trigger where tgrelid = 'beside.uses'::regclass and not tgisinternal`,
+    database,
+  );
+  const last = (name: string) => sql(`select max(id) as last from ${name}.kept`, database).then((rows) => rows[0]?.['last']);
+  return { schemas: await Promise.all(names.map(async (name) => ({ name, last: await last(name) }))), held: held.map(({ name }) => name) };
+}
+
+/** The backup's rows are in the schema, what was in it is kept beside it, others point to the new one, and the copy is gone. */
+export async function schemaExchanged(seen: Seen): Promise<void> {
+  await nobodyIsLeft(seen);
+  expect(await schemasOf(seen)).toEqual({
+    schemas: [
+      { name: 'public', last: 1000 },
+      { name: expect.stringMatching(/^public_before_\d{14}$/), last: 1001 },
+    ],
+    held: ['kept', 'same'],
+  });
+  expect(await onlyDatabase(seen)).toBe(true);
+}
+
+/** As if it had never been. */
+export async function schemaAsBefore(seen: Seen): Promise<void> {
+  await nobodyIsLeft(seen);
+  expect(await schemasOf(seen)).toEqual({ schemas: [{ name: 'public', last: 1001 }], held: ['kept', 'same'] });
+  expect(await onlyDatabase(seen)).toBe(true);
 }

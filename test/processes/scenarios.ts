@@ -3,7 +3,7 @@ import type { WorkflowName } from '../../machines/registry.ts';
 import type { InstanceName } from '../../src/sandbox/instances/catalogue.ts';
 import type { TestPostgres } from '../helpers/backup-postgres.ts';
 import type { WorkflowEnd, WorkflowTask } from '../helpers/workflow-process.ts';
-import { givenBack, noBackup, restoredInPlace, untouched, wholeBackup } from './proofs.ts';
+import { givenBack, noBackup, restoredInPlace, schemaAsBefore, schemaExchanged, untouched, wholeBackup } from './proofs.ts';
 
 export type Scenario = Pick<WorkflowTask, 'answers' | 'onError' | 'until' | 'error' | 'back'> & {
   instance: InstanceName;
@@ -63,6 +63,22 @@ const inPlace: Scenario = {
   newestBackup: true,
   input: { mode: 'replace' },
   answers: { review: ['approve'], swapReview: ['swap'] },
+  until: 'done',
+  leaves: 'same',
+};
+/** Another schema refers to the one that is brought back, by a foreign key and a trigger. */
+const oneSchema: Scenario = {
+  instance: 'gen-c',
+  database: {
+    fill: `${replaced}; alter table public.kept add primary key (id); create function public.same() returns trigger language plpgsql as 'begin return new; end';
+      create schema beside; create table beside.uses (id int references public.kept); insert into beside.uses values (7);
+      create trigger same before insert on beside.uses for each row execute function public.same()`,
+    later,
+  },
+  first: [{ workflow: 'backup', ...backingUp, input: { parts: ['database', 'roles'] } }],
+  newestBackup: true,
+  input: { mode: 'schema', schema: 'public' },
+  answers: { review: ['approve'], schemaReview: ['exchange'] },
   until: 'done',
   leaves: 'same',
 };
@@ -165,6 +181,8 @@ export const scenarios: Record<string, Scenario> = {
     proof: givenBack,
   },
   'restore: and back': { ...inPlace, laterFunction: 'changed again', back: { from: 'done', to: 0 }, proof: untouched },
+  'restore: one schema': { ...oneSchema, proof: schemaExchanged },
+  'restore: one schema and back': { ...oneSchema, back: { from: 'done', to: 0 }, proof: schemaAsBefore },
   'backup: given up': {
     ...backingUp,
     database: { fill: tornTable },

@@ -2,6 +2,9 @@
 import { planCleanup, removeBackups } from './cleanup.ts';
 import type { BackupDeps } from './deps.ts';
 import { prepareKey } from './key-effects.ts';
+import { dropCopy } from './one-schema/drop-copy.ts';
+import { planSchema } from './one-schema/plan-schema.ts';
+import { replaceSchema } from './one-schema/replace-schema.ts';
 import { planBackup } from './plan-backup.ts';
 import { discard, publishBackup } from './publish.ts';
 import { applyDatabase, applyRoles } from './restore-apply.ts';
@@ -39,5 +42,8 @@ export function createBackupHandlers(deps: BackupDeps) {
     'restore.putObjects@1': putObjects(deps),
     'restore.putFunctions@1': putFunctions(deps),
     'restore.finish@1': finishRestore(deps),
+    'restore.planSchema@1': planSchema(deps),
+    'restore.replaceSchema@1': replaceSchema(deps),
+    'restore.dropCopy@1': dropCopy(),
   };
 }

@@ -17,7 +17,11 @@ export const restorePlan = z.strictObject({
   target: z.string(),
   database: z.string(),
   into: z.string(),
-  mode: z.enum(['beside', 'replace']),
+  mode: z.enum(['beside', 'replace', 'schema']),
+  /** The one schema that is brought back; null when it is the whole database. */
+  schema: z.string().nullable().default(null),
+  /** Whether the copy beside stays when its schema was brought back. */
+  keepCopy: z.boolean().default(true),
   /** The name under which the database in use is kept; null when it stays in use. */
   keepAs: z.string().nullable(),
   /** Service whose container is stopped meanwhile; null when none can be, or nothing is replaced. */

@@ -5,10 +5,13 @@ import { planRestore as contract } from '../../../machines/effects/restore.ts';
 import type { Warning } from '../../../machines/effects/shapes.ts';
 import { AppError } from '../../errors.ts';
 import { defineHandler, type EffectContext } from '../handler.ts';
+import { quoteVendorText } from '../http/vendor-text.ts';
 import { sha256Of } from './book.ts';
 import { openSession } from './connection.ts';
 import type { DatabaseContents } from './database-contents.ts';
 import { type BackupDeps, databaseOf } from './deps.ts';
+import { requireExchangeable, requireModeFits } from './one-schema/look.ts';
+import { rowsWithin } from './one-schema/within.ts';
 import { bridgeWarnings } from './plan-backup.ts';
 import { maintenance, type RestorePlan, rolesOf } from './restore-document.ts';
 import { gatewayOf } from './restore-gateway.ts';
@@ -20,6 +23,7 @@ import { contentsOf, openBackup } from './verify.ts';
 export function planRestore(deps: BackupDeps) {
   return defineHandler(contract, {
     async run(ctx, input) {
+      requireModeFits(input);
       const row = await deps.backups.backup(input.backup);
       const opened = await openBackup(deps, ctx, row);
       const { manifest } = opened;
@@ -46,7 +50,12 @@ export function planRestore(deps: BackupDeps) {
         const keepAs = input.mode === 'replace' ? `${file.database.slice(0, 40)}_before_${stamp}` : null;
         await requireServer(client, manifest.server.major);
         await requireFree(client, [into, ...(keepAs === null ? [] : [keepAs])]);
-        const warnings = [...(await requireExtensions(client, contents)), ...(await requireSpace(client, file.rawBytes))];
+        const twice = input.schema === null ? 0 : rowsWithin(contents, input.schema).bytes;
+        const warnings = [...(await requireExtensions(client, contents)), ...(await requireSpace(client, file.rawBytes + twice))];
+        if (input.schema !== null) {
+          await requireInUse(client, file.database);
+          await requireExchangeable(place, file.database, contents, input.schema);
+        }
         const downtime = input.mode === 'replace' ? await announce(deps, ctx, client, target, file.database, file.rawBytes) : null;
         // Restoring beside takes its time too, and so does the second approval.
         if (downtime) requireLasting(place, ctx.now(), 30 * 60_000 + 3_000 * downtime.shown.expectSeconds);
@@ -59,6 +68,8 @@ export function planRestore(deps: BackupDeps) {
           database: file.database,
           into,
           mode: input.mode,
+          schema: input.schema,
+          keepCopy: input.keepCopy ?? input.mode !== 'schema',
           keepAs,
           gateway: downtime?.service ?? null,
           createRoles: create,
@@ -73,6 +84,7 @@ export function planRestore(deps: BackupDeps) {
           database: file.database,
           into,
           mode: input.mode,
+          schema: input.schema,
           keepAs,
           madeAt: manifest.madeAt,
           rawBytes: file.rawBytes,
@@ -177,7 +189,7 @@ async function announce(
 /** A safety backup is written and read back, and the rows are compared once more. */
 const bytesPerSecond = 20e6;
 
-function writesOf({ createRoles, into, database, mode, keepAs, gateway, target }: RestorePlan): string[] {
+function writesOf({ createRoles, into, database, mode, schema, keepAs, gateway, target }: RestorePlan): string[] {
   return [
     ...(createRoles.length === 0 ? [] : [`create ${createRoles.length} roles on the server of ${target}`]),
     `create the database ${into} there and restore ${database} into it`,
@@ -193,5 +205,8 @@ function writesOf({ createRoles, into, database, mode, keepAs, gateway, target }
           ...(gateway === null ? [] : [`start the container of ${gateway}`]),
         ]
       : []),
+    ...(schema === null
+      ? []
+      : [`then look what points into the schema ${quoteVendorText(schema)}, and after a second approval exchange it in one transaction`]),
   ];
 }

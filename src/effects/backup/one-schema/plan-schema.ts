@@ -1,0 +1,131 @@
+/** What exchanging one schema will do, read from the database in use and from the proven copy beside it; nothing is written. */
+import { planSchema as contract } from '../../../../machines/effects/restore-schema.ts';
+import type { Warning } from '../../../../machines/effects/shapes.ts';
+import { defineHandler } from '../../handler.ts';
+import { escapeInvisible, quoteVendorText } from '../../http/vendor-text.ts';
+import { sha256Of } from '../book.ts';
+import type { BackupDeps } from '../deps.ts';
+import { insideOf, openRestore } from '../restore-document.ts';
+import { contentsOf } from '../verify.ts';
+import { type SchemaPlan, schemaOf } from './document.ts';
+import { type Look, lookAtSchema, requireMovable, requireSchema } from './look.ts';
+import { describeReferences, type Membership, membershipsOf } from './repoint.ts';
+import { rowsWithin } from './within.ts';
+
+const shown = 50;
+
+export function planSchema(deps: BackupDeps) {
+  return defineHandler(contract, {
+    async run(ctx, input) {
+      const { plan, place, backup, file } = await openRestore(deps, ctx, input);
+      const schema = schemaOf(plan);
+      const contents = await contentsOf(backup, file);
+      requireSchema(contents, schema);
+      const inUse = await insideOf(place, ctx, plan.database, (client) => lookAtSchema(client, schema));
+      const copy = await insideOf(place, ctx, plan.into, (client) => lookAtSchema(client, schema));
+      requireMovable(schema, inUse.references, copy.references);
+      const stamp = new Date(ctx.now()).toISOString().replace(/\D/g, '').slice(0, 14);
+      const wanted = membershipsOf(copy.catalog, schema);
+      const publications = inUse.catalog.publications.filter(({ allTables }) => !allTables).map(({ name }) => name);
+      const document: SchemaPlan = {
+        version: 1,
+        schema,
+        keepAs: `${beginning(schema)}_before_${stamp}`,
+        asideAs: `${beginning(schema)}_undone_${stamp}`,
+        existed: inUse.existed,
+        references: inUse.references,
+        publications,
+        members: membershipsOf(inUse.catalog, schema),
+        joins: wanted.filter(({ name }) => publications.includes(name)),
+      };
+      const text = JSON.stringify(document);
+      const { tables, rows } = rowsWithin(contents, schema);
+      return {
+        schemaPlan: await ctx.artifacts.put('plan', 'application/json', text),
+        schemaPlanHash: sha256Of(text),
+        schema,
+        keepAs: document.keepAs,
+        tables: tables.length,
+        rows,
+        ...tablesThatChange(inUse, copy, schema),
+        repoints: describeReferences(inUse.references).slice(0, shown),
+        moreRepoints: Math.max(0, describeReferences(inUse.references).length - shown),
+        publications: document.joins.map(({ name }) => said(name)),
+        keepCopy: plan.keepCopy,
+        writes: writesOf(document, rows, plan.keepCopy ? null : plan.into),
+        warnings: warningsOf(document, wanted),
+      };
+    },
+  });
+}
+
+/** Names are cut by their bytes: Postgres keeps 63. */
+function beginning(schema: string): string {
+  let text = schema;
+  while (Buffer.byteLength(text) > 40) text = [...text].slice(0, -1).join('');
+  return text;
+}
+
+const said = (name: string): string => escapeInvisible(name).slice(0, 200);
+
+/** Tables and views that are in one of the two only. */
+function tablesThatChange(inUse: Look, copy: Look, schema: string): { returns: string[]; goes: string[] } {
+  const namesIn = ({ catalog }: Look) => catalog.relations.filter((row) => row.schema === schema).map(({ name }) => name);
+  const [now, then] = [namesIn(inUse), namesIn(copy)];
+  const without = (names: string[], others: string[]) =>
+    names
+      .filter((name) => !others.includes(name))
+      .map(said)
+      .slice(0, shown);
+  return { returns: without(then, now), goes: without(now, then) };
+}
+
+function writesOf({ schema, keepAs, existed, references, joins }: SchemaPlan, rows: number, drops: string | null): string[] {
+  const [name, kept] = [said(schema), said(keepAs)];
+  const count = describeReferences(references).length;
+  return [
+    'in one transaction on the database in use, which a failure anywhere takes back whole:',
+    existed ? `rename the schema ${name} to ${kept}` : `make an empty schema ${kept}, since there is no ${name} now`,
+    `make the schema ${name} as in the backup, with ${rows} rows, owners, grants and default privileges`,
+    ...(count === 0 ? [] : [`point ${count} objects of other schemas to it`]),
+    ...(joins.length === 0 ? [] : [`make its tables members of ${joins.length} publications, as in the backup`]),
+    'compare definitions, owners, grants, sequences and every row with the backup before it is confirmed',
+    ...(drops === null ? [] : [`afterwards drop the copy ${said(drops)}, which was only where it came from`]),
+  ];
+}
+
+function warningsOf({ keepAs, existed, references, joins }: SchemaPlan, wanted: readonly Membership[]): Warning[] {
+  const absent = wanted.filter(({ name }) => !joins.some((each) => each.name === name));
+  const refusing = references.pointOut.filter(({ gives }) => !gives);
+  const following = references.pointOut.length - refusing.length;
+  const [first] = refusing;
+  return [
+    ...(existed
+      ? []
+      : [{ code: 'SCHEMA_ABSENT', say: 'The database in use has no such schema now: nothing is replaced, it only returns.' }]),
+    ...(absent.length === 0
+      ? []
+      : [
+          {
+            code: 'PUBLICATION_ABSENT',
+            say: `Publications of the backup are not there any more, so no table joins them: ${absent.map(({ name }) => quoteVendorText(name)).join(', ')}.`,
+          },
+        ]),
+    ...(first === undefined
+      ? []
+      : [
+          {
+            code: 'KEPT_REFUSES',
+            say: `What is kept as ${quoteVendorText(keepAs)} still refers to other schemas by ${refusing.length} foreign keys: as long as it is kept, a row that it refers to cannot be deleted there, such as of ${quoteVendorText(`${first.to.schema}.${first.to.name}`)}.`,
+          },
+        ]),
+    ...(following === 0
+      ? []
+      : [
+          {
+            code: 'KEPT_FOLLOWS',
+            say: `${following} foreign keys of what is kept follow a deletion in other schemas: the kept rows go with the row that they refer to.`,
+          },
+        ]),
+  ];
+}
