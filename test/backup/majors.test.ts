@@ -9,6 +9,7 @@ import { packageFile } from '../../src/package-root.ts';
 import { type BackupApp, openBackupApp, removeHome } from '../helpers/backup-app.ts';
 import { byHand, startTestPostgres, type TestPostgres, whyWithout, whyWithoutClients } from '../helpers/backup-postgres.ts';
 import { majors } from '../helpers/databases.ts';
+import { hostileSchemaSql } from '../helpers/hostile-schema.ts';
 import { catalogOf, dumpText, takeBack } from '../helpers/restore-stage.ts';
 
 const fixture = (name: string) => readFileSync(packageFile(`test/fixtures/${name}.sql`), 'utf8');
@@ -35,6 +36,7 @@ function roundTrip(from: (typeof majors)[number], to: (typeof majors)[number]) {
   beforeAll(async () => {
     [source, empty] = await Promise.all([startTestPostgres(from), startTestPostgres(to)]);
     await source.sql(fixture('nasty-schema'));
+    await source.sql(hostileSchemaSql);
     if (from >= 17) await source.sql(fixture('nasty-schema-17'));
   }, 120_000);
   afterAll(async () => {
