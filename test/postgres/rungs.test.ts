@@ -138,6 +138,14 @@ test.skipIf(whyNoBouncer)('behind a real pooler in transaction mode settings of 
       code: 'SQL_NO_WAY',
       message: expect.stringContaining('transaction mode was left out'),
     });
+    // Under a plain address nothing speaks of a pooler: then it is found out.
+    const plain = { ...pooler.address, mode: 'direct' } as const;
+    expect(await errorOf(openSession({ name: 'lab', reach: {}, addresses: [plain] }, 'model-read'))).toMatchObject({
+      code: 'TRANSACTION_POOLER',
+    });
+    const lasting = await openSession({ name: 'lab', reach: {}, addresses: [{ ...(bouncer ?? pooler).address, mode: 'direct' }] }, 'read');
+    expect(lasting).toMatchObject({ rung: 'direct', role: 'postgres' });
+    await lasting.close();
   } finally {
     await pooler.stop();
   }

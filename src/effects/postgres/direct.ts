@@ -12,6 +12,7 @@ import { refuseMetadata } from '../http/addresses.ts';
 import { overrideOf } from '../http/reach.ts';
 import type { SqlAddress } from './address.ts';
 import { portTaken, toConnectError, toQueryError } from './failure.ts';
+import { numberOfLogin, requireLasting } from './pooler-between.ts';
 import { serverTls } from './server-tls.ts';
 import type { QueryOptions, Rung, SqlResult, SqlSession, SqlValue } from './session.ts';
 import { speaksPostgres } from './speaks-postgres.ts';
@@ -145,6 +146,8 @@ async function toSession(
   const greeted = await client.query<Greeting>(greetingSql, [String(options.timeoutMs), options.readOnly ? 'on' : 'off']);
   const hello = greeted.rows[0];
   if (hello === undefined) throw new TypeError('a select without from answers one row');
+  if (options.rung === 'direct' && numberOfLogin(client) !== hello.pid)
+    await requireLasting(hello.pid, where, () => login(address, options, known));
   let limitMs = options.timeoutMs;
   let closed = false;
   let lost = false;
