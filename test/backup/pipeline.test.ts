@@ -8,7 +8,7 @@ import { Readable } from 'node:stream';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createArchiveTap } from '../../src/effects/backup/archive-tap.ts';
-import { startChild } from '../../src/effects/backup/child.ts';
+import { startReading } from '../../src/effects/backup/child.ts';
 import { chooseCodec } from '../../src/effects/backup/codec.ts';
 import { libpqOf, parseDatabaseUrl } from '../../src/effects/backup/connection.ts';
 import { checkHash, readEncrypted, writeEncrypted } from '../../src/effects/backup/pipeline.ts';
@@ -36,10 +36,16 @@ async function dump(path: string, signal?: AbortSignal) {
   const place = parseDatabaseUrl(postgres.url());
   const { dbname, ...libpq } = libpqOf(place, 'capstan-test');
   const client = await pgClientFor('pg_dump', 15);
-  const child = startChild({ file: client.file, args: ['-Fc', '-Z0', `--dbname=${dbname}`], ...libpq, ...(signal ? { signal } : {}) });
+  const child = await startReading({
+    file: client.file,
+    args: ['-Fc', '-Z0', `--dbname=${dbname}`],
+    ...libpq,
+    ...(signal ? { signal } : {}),
+  });
   const tap = createArchiveTap();
   const written = await writeEncrypted({
-    source: child.stdout.pipe(tap.stream),
+    source: child.pieces,
+    see: tap.see,
     sourceEnded: child.ended,
     codec: await chooseCodec(),
     to: { passphrase },
@@ -137,9 +143,9 @@ test.skipIf(why)('a dump that fails or is stopped leaves no file', async () => {
   await expect(writing).rejects.toThrow('stopped');
   const place = { ...parseDatabaseUrl(postgres.url()), database: 'not_there' };
   const { dbname, ...libpq } = libpqOf(place, 'capstan-test');
-  const child = startChild({ file: (await pgClientFor('pg_dump', 15)).file, args: ['-Fc', `--dbname=${dbname}`], ...libpq });
+  const child = await startReading({ file: (await pgClientFor('pg_dump', 15)).file, args: ['-Fc', `--dbname=${dbname}`], ...libpq });
   const failing = writeEncrypted({
-    source: child.stdout,
+    source: child.pieces,
     sourceEnded: child.ended,
     codec: await chooseCodec(),
     to: { passphrase },

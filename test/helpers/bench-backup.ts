@@ -3,10 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createArchiveTap } from '../../src/effects/backup/archive-tap.ts';
-import { startChild } from '../../src/effects/backup/child.ts';
+import { startChild, startReading } from '../../src/effects/backup/child.ts';
 import { chooseCodec } from '../../src/effects/backup/codec.ts';
 import { libpqOf, parseDatabaseUrl } from '../../src/effects/backup/connection.ts';
-import { createGather } from '../../src/effects/backup/gather.ts';
 import { readEncrypted, writeEncrypted } from '../../src/effects/backup/pipeline.ts';
 import { pgClientFor } from '../../src/effects/backup/programs.ts';
 import { createFolderStore } from '../../src/effects/backup/stores/folder.ts';
@@ -16,11 +15,12 @@ const began = performance.now();
 const cpuBefore = process.cpuUsage();
 const place = parseDatabaseUrl(process.env['CAPSTAN_TEST_BENCH_URL'] ?? '');
 const { dbname, ...libpq } = libpqOf(place, 'capstan bench');
-const dump = startChild({ file: (await pgClientFor('pg_dump', 15)).file, args: ['-Fc', '-Z0', `--dbname=${dbname}`], ...libpq });
+const dump = await startReading({ file: (await pgClientFor('pg_dump', 15)).file, args: ['-Fc', '-Z0', `--dbname=${dbname}`], ...libpq });
 const tap = createArchiveTap();
 const codec = await chooseCodec();
 const written = await writeEncrypted({
-  source: dump.stdout.pipe(createGather()).pipe(tap.stream),
+  source: dump.pieces,
+  see: tap.see,
   sourceEnded: dump.ended,
   codec,
   to: { passphrase: 'bench passphrase of ours' },

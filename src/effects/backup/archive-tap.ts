@@ -1,12 +1,11 @@
 /**
  * Reads along while pg_dump's custom format goes by, and tells rows and checksum of each table. Invariants:
- * 1. Not a byte is changed or held back.
+ * 1. Not a byte is changed or kept: a piece may be filled anew as soon as it was seen.
  * 2. The figures come from what is stored, so they are those of the dump's own snapshot and cost the server nothing.
  * 3. A format that this file does not know is said (`known: false`), never guessed.
  * A checksum is the SHA-256 of the table's COPY text in stored order; the same COPY of a restored table gives it again.
  */
 import { createHash, type Hash } from 'node:crypto';
-import { Transform } from 'node:stream';
 
 export type TableFigures = {
   schema: string;
@@ -31,20 +30,11 @@ const endOfCopy = Buffer.from('\\.\n\n\n');
 const newline = 10;
 const scratchBytes = 64 * 1024;
 
-export function createArchiveTap(): { stream: Transform; figures(): ArchiveFigures } {
-  const reader = createReader();
-  const stream = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      reader.push(chunk);
-      done(null, chunk);
-    },
-  });
-  return { stream, figures: reader.figures };
-}
+export type ArchiveTap = { see(piece: Buffer): void; figures(): ArchiveFigures };
 
 type Mode = 'header' | 'entry' | 'block' | 'oid' | 'length' | 'data' | 'lost';
 
-function createReader() {
+export function createArchiveTap(): ArchiveTap {
   let mode: Mode = 'header';
   let rest: Buffer = Buffer.alloc(0);
   let intBytes = 4;
@@ -207,8 +197,8 @@ function createReader() {
   };
 
   return {
-    push(chunk: Buffer) {
-      const buffer = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    see(piece) {
+      const buffer = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
       let at = 0;
       while (at < buffer.length) {
         const next = step(buffer, at);
@@ -217,7 +207,7 @@ function createReader() {
       }
       rest = at < buffer.length ? Buffer.from(buffer.subarray(at)) : Buffer.alloc(0);
     },
-    figures: (): ArchiveFigures => ({
+    figures: () => ({
       known: mode === 'block' && rest.length === 0,
       server,
       tables,

@@ -4,13 +4,15 @@
  * 2. It ends with the signal, and with us: its output is a pipe that breaks.
  * 3. It has ended well only when its exit code says so; what it wrote on stderr is told, cut short, as its own words.
  */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { AppError } from '../../errors.ts';
 import { quoteVendorText } from '../http/vendor-text.ts';
+import { openOutput, type Pieces } from './program-output.ts';
 
 export type ChildOptions = {
   file: string;
@@ -25,31 +27,59 @@ export type ChildOptions = {
   secrets?: readonly string[];
 };
 
-export type Child = {
+type Program = {
   pid: number | undefined;
-  stdin: Writable;
-  stdout: Readable;
   /** Resolves when it ended with 0; else PROGRAM_FAILED, or the signal's reason. */
   ended: Promise<void>;
   /** Ends it if it still runs. */
   stop(): void;
 };
 
+export type Child = Program & { stdin: Writable; stdout: Readable };
+
 const tailBytes = 4_000;
 
-export function startChild({ file, args, env = {}, signal, secretFile, rootsFile, secrets = [] }: ChildOptions): Child {
-  const handles = [secretFile, rootsFile].filter((text) => text !== undefined).map(namelessFile);
-  let child: ChildProcessByStdio<Writable, Readable, Readable>;
+export function startChild(options: ChildOptions): Child {
+  const { child, program } = startProgram(options, 'pipe');
+  const { stdin, stdout } = child;
+  if (!stdin || !stdout) throw new TypeError('both are pipes');
+  stdin.on('error', () => undefined); // an end before all was read is told by `ended`
+  return { ...program, stdin, stdout };
+}
+
+/** A program that gets nothing and writes much. On Windows a program cannot be given the other end of a socket: its pieces are those of a pipe. */
+export async function startReading(options: ChildOptions): Promise<Program & { pieces: Pieces }> {
+  if (process.platform === 'win32') {
+    const { stdin, stdout, ...program } = startChild(options);
+    stdin.end();
+    return { ...program, pieces: stdout };
+  }
+  const { pieces, far } = await openOutput();
   try {
-    child = spawn(file, [...args], {
-      env: { LC_ALL: 'C', PATH: '/usr/bin:/bin', ...env },
-      stdio: ['pipe', 'pipe', 'pipe', ...handles],
-    }) as ChildProcessByStdio<Writable, Readable, Readable>; // the first three are pipes
+    const { child, program } = startProgram(options, far);
+    child.stdin?.end();
+    return { ...program, pieces };
+  } catch (error) {
+    pieces.destroy();
+    throw error;
+  } finally {
+    far.destroy();
+  }
+}
+
+function startProgram(
+  { file, args, env = {}, signal, secretFile, rootsFile, secrets = [] }: ChildOptions,
+  output: 'pipe' | Socket,
+): { child: ChildProcess; program: Program } {
+  const handles = [secretFile, rootsFile].filter((text) => text !== undefined).map(namelessFile);
+  let child: ChildProcess;
+  try {
+    child = spawn(file, [...args], { env: { LC_ALL: 'C', PATH: '/usr/bin:/bin', ...env }, stdio: ['pipe', output, 'pipe', ...handles] });
   } finally {
     for (const handle of handles) closeSync(handle);
   }
   let said = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-tailBytes);
   });
   const stop = () => void child.kill('SIGTERM');
@@ -66,8 +96,7 @@ export function startChild({ file, args, env = {}, signal, secretFile, rootsFile
   });
   // Whoever awaits it later still hears of it; until then an early end is no unhandled rejection.
   ended.catch(() => undefined);
-  child.stdin.on('error', () => undefined); // an end before all was read is told by `ended`
-  return { pid: child.pid, stdin: child.stdin, stdout: child.stdout, ended, stop };
+  return { child, program: { pid: child.pid, ended, stop } };
 }
 
 /** An open file of mode 0600 whose name is gone. */

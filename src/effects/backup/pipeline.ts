@@ -17,8 +17,11 @@ export type Written = {
   firstByteMs: number;
 };
 
+/** Its pieces may be filled anew as soon as the next one is asked for. */
+export type Source = AsyncIterable<Buffer | string> & { destroy(error?: Error): unknown };
+
 export type WriteOptions = {
-  source: Readable;
+  source: Source;
   /** Settles when the source knows that it gave everything, such as the end of a program. */
   sourceEnded?: Promise<void>;
   codec: CodecChoice;
@@ -27,13 +30,15 @@ export type WriteOptions = {
   path: string;
   expect?: number;
   onBytes?: (rawBytes: number) => void;
+  /** Sees each piece of bytes as it goes by. */
+  see?: (piece: Buffer) => void;
   signal?: AbortSignal;
   now: () => number;
 };
 
 /** The file is whole and synced when this resolves; on any failure nothing of it is left in the store. */
 export async function writeEncrypted(options: WriteOptions): Promise<Written> {
-  const { source, sourceEnded, codec, to, store, path, expect, onBytes, signal, now } = options;
+  const { source, sourceEnded, codec, to, store, path, expect, onBytes, see, signal, now } = options;
   const began = now();
   const compressed = compress(codec, signal);
   let firstByteMs = 0;
@@ -42,10 +47,11 @@ export async function writeEncrypted(options: WriteOptions): Promise<Written> {
   });
   let rawBytes = 0;
   async function* whole() {
-    for await (const chunk of source) {
-      rawBytes += Buffer.byteLength(chunk as Buffer | string); // a source gives bytes or texts
+    for await (const piece of source) {
+      rawBytes += Buffer.byteLength(piece);
       onBytes?.(rawBytes);
-      yield chunk;
+      if (typeof piece !== 'string') see?.(piece);
+      yield piece;
     }
     await sourceEnded;
   }

@@ -1,12 +1,7 @@
-/**
- * The restored database against what was noted when the backup was made: catalog, owners, grants, settings, sequences, and every row,
- * counted and hashed by a dump of the restored one that goes nowhere.
- */
-import { pipeline } from 'node:stream/promises';
 import * as contract from '../../../machines/effects/restore.ts';
 import { defineHandler, type EffectContext } from '../handler.ts';
 import { createArchiveTap } from './archive-tap.ts';
-import { startChild } from './child.ts';
+import { startReading } from './child.ts';
 import { compareCatalogs } from './compare-catalogs.ts';
 import { type DatabasePlace, libpqOf, openSession } from './connection.ts';
 import { type DatabaseContents, observe } from './database-contents.ts';
@@ -90,7 +85,7 @@ async function compareRows(
   if (figures.tables.length === 0 && figures.largeObjects.count === 0) return { tables: 0, rows: 0 };
   const program = await pgClientFor('pg_dump', major);
   const { dbname, ...libpq } = libpqOf(place, ctx.key, database);
-  const child = startChild({
+  const child = await startReading({
     file: program.file,
     args: ['-Fc', '-Z0', '--data-only', '--no-password', `--dbname=${dbname}`],
     signal: ctx.signal,
@@ -100,12 +95,11 @@ async function compareRows(
   const progress = createProgress('Comparing rows', rawBytes, ctx.now, ctx.progress);
   let bytes = 0;
   try {
-    await pipeline(child.stdout, tap.stream, async (source: AsyncIterable<Buffer>) => {
-      for await (const chunk of source) {
-        bytes += chunk.length;
-        progress(bytes);
-      }
-    });
+    for await (const piece of child.pieces) {
+      tap.see(piece);
+      bytes += piece.length;
+      progress(bytes);
+    }
     await child.ended;
   } finally {
     child.stop();

@@ -125,8 +125,11 @@ async function readDump(ctx: ReadingContext, options: ReadOptions, major: number
   const tap = createArchiveTap();
   const { clear, verdict } = await readEncrypted(options);
   try {
-    await pipeline(clear, tap.stream, async (source: AsyncIterable<Buffer>) => {
-      for await (const chunk of source) if (open && !child.stdin.write(chunk)) await Promise.race([drained(child.stdin), closed]);
+    await pipeline(clear, async (source: AsyncIterable<Buffer>) => {
+      for await (const piece of source) {
+        tap.see(piece);
+        if (open && !child.stdin.write(piece)) await Promise.race([drained(child.stdin), closed]);
+      }
     });
     child.stdin.end();
     await verdict;

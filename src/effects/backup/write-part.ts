@@ -5,14 +5,13 @@
  * 3. What a dead attempt left is swept before the next one begins; its sessions are ended by the key that they carry (E6).
  */
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { Client } from 'pg';
 import type { z } from 'zod';
 import { writePart as contract, type PlannedPart, writtenPart } from '../../../machines/effects/backup.ts';
 import { AppError } from '../../errors.ts';
 import { defineHandler, type EffectContext, type Probe } from '../handler.ts';
 import { createArchiveTap } from './archive-tap.ts';
-import { startChild } from './child.ts';
+import { startReading } from './child.ts';
 import { chooseCodec, extensionOf } from './codec.ts';
 import { type DatabasePlace, endSessionsOf, libpqOf, openSession } from './connection.ts';
 import { observe, toContents } from './database-contents.ts';
@@ -20,10 +19,9 @@ import { type BackupDeps, databaseOf, readersOf, storeOf } from './deps.ts';
 import { readEnvironment } from './environment.ts';
 import { functionsFolderOf } from './functions-folder.ts';
 import { packFunctions } from './functions-part.ts';
-import { createGather } from './gather.ts';
 import { folderOf } from './manifest.ts';
 import { createProgress } from './meter.ts';
-import { writeEncrypted } from './pipeline.ts';
+import { type Source, type WriteOptions, writeEncrypted } from './pipeline.ts';
 import { pgClientFor } from './programs.ts';
 import { readRoles, rolesScript } from './roles.ts';
 import { packObjects, storageAccess } from './storage-objects.ts';
@@ -57,7 +55,7 @@ export function writePart(deps: BackupDeps, placeOf: typeof databaseOf = databas
       const write = await writerOf(deps, ctx, input, store);
       let firstByteMs = 0;
       const files: File[] = [];
-      const add = async (role: File['role'], name: string, source: Readable, more: Partial<WriteMore> = {}) => {
+      const add = async (role: File['role'], name: string, source: Source, more: Partial<WriteMore> = {}) => {
         const since = ctx.now() - began;
         const { firstByteMs: first, ...file } = await write(name, source, more);
         if (role === 'data') firstByteMs = since + first;
@@ -123,13 +121,13 @@ export async function readNote(store: BackupStore, path: string): Promise<Output
 
 type Counted = Pick<Output, 'tables' | 'rows' | 'missing'>;
 const none: Counted = { tables: null, rows: null, missing: [] };
-type WriteMore = { ended: Promise<void>; expect: number | null; progress: string };
-type Add = (role: File['role'], name: string, source: Readable, more?: Partial<WriteMore>) => Promise<void>;
+type WriteMore = { ended: Promise<void>; expect: number | null; progress: string; see: WriteOptions['see'] };
+type Add = (role: File['role'], name: string, source: Source, more?: Partial<WriteMore>) => Promise<void>;
 
 async function writerOf(deps: BackupDeps, ctx: EffectContext, input: Input, store: BackupStore) {
   const codec = await chooseCodec(input.codec);
   const to = await readersOf(deps, ctx, input.keyId);
-  return (name: string, source: Readable, { ended, expect, progress }: Partial<WriteMore>) =>
+  return (name: string, source: Source, { ended, expect, progress, see }: Partial<WriteMore>) =>
     writeEncrypted({
       source,
       codec,
@@ -139,6 +137,7 @@ async function writerOf(deps: BackupDeps, ctx: EffectContext, input: Input, stor
       signal: ctx.signal,
       now: ctx.now,
       ...(ended ? { sourceEnded: ended } : {}),
+      ...(see ? { see } : {}),
       ...(typeof expect === 'number' ? { expect } : {}),
       ...(progress === undefined ? {} : { onBytes: createProgress(progress, expect ?? undefined, ctx.now, ctx.progress) }),
     });
@@ -181,7 +180,7 @@ async function writeDatabase(ctx: EffectContext, input: Input, place: DatabasePl
   const { part, kind, codec } = input;
   const database = part.database ?? place.database;
   const client = await openSession(place, ctx.key, database);
-  let dump: ReturnType<typeof startChild> | undefined;
+  let dump: Awaited<ReturnType<typeof startReading>> | undefined;
   try {
     await client.query('begin transaction isolation level repeatable read, read only');
     const { rows } = await client.query<{ id: string; major: number }>(
@@ -192,16 +191,15 @@ async function writeDatabase(ctx: EffectContext, input: Input, place: DatabasePl
     const program = await pgClientFor('pg_dump', snapshot.major);
     const { dbname, ...libpq } = libpqOf(place, ctx.key, database);
     const sections = { full: [], schema: ['--schema-only'], data: ['--data-only'] }[kind];
-    dump = startChild({
+    dump = await startReading({
       file: program.file,
       args: ['-Fc', '-Z0', ...sections, `--snapshot=${snapshot.id}`, '--lock-wait-timeout=60s', '--no-password', `--dbname=${dbname}`],
       signal: ctx.signal,
       ...libpq,
     });
     const tap = createArchiveTap();
-    // What ends one of them ends the next; the reason is told by whoever reads.
-    pipeline(dump.stdout, createGather(), tap.stream).catch((error: Error) => tap.stream.destroy(error));
-    await add('data', part.file, tap.stream, { ended: dump.ended, expect: part.expectBytes, progress: `Database ${database}` });
+    const { pieces, ended } = dump;
+    await add('data', part.file, pieces, { ended, expect: part.expectBytes, progress: `Database ${database}`, see: tap.see });
     const figures = tap.figures();
     await add('contents', contentsName(part, codec), Readable.from([JSON.stringify(toContents(await observe(client, database), figures))]));
     if (!figures.known) return none;
