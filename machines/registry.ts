@@ -5,6 +5,7 @@ import { grantAccess } from './grant-access.ts';
 import { installBridge } from './install-bridge.ts';
 import { manageDomain } from './manage-domain.ts';
 import { rebuild } from './rebuild.ts';
+import { removeBridge } from './remove-bridge.ts';
 import { removeInstance } from './remove-instance.ts';
 import { repairKeys } from './repair-keys.ts';
 import { resizePool } from './resize-pool.ts';
@@ -32,6 +33,7 @@ export const workflows = {
   'grant-access': grantAccess,
   'enable-read-only': enableReadOnly,
   'install-bridge': installBridge,
+  'remove-bridge': removeBridge,
   rebuild,
   'rotate-secrets': rotateSecrets,
   'resize-pool': resizePool,

@@ -157,14 +157,17 @@ const dueSoonMs = 10 * 60_000;
 
 /** The plain reads of the MCP door; what a diagnosis reads from outside is made known to the scrubber first. */
 export function readersOf(
-  desk: Pick<Desk, 'engine' | 'catalog' | 'registry' | 'store' | 'vault' | 'rates' | 'home' | 'runAccess' | 'onChange' | 'backups'>,
+  desk: Pick<
+    Desk,
+    'engine' | 'catalog' | 'registry' | 'store' | 'vault' | 'rates' | 'home' | 'self' | 'runAccess' | 'onChange' | 'backups'
+  >,
   scrubber: Scrubber,
 ): Omit<McpApp, 'engine'> & Pick<App, 'registerFound' | 'draftTarget'> & BackupReading & { closeSessions(): Promise<void> } {
   const { register, scrub } = scrubber;
-  const { engine, catalog, registry, store, vault, rates, home } = desk;
+  const { engine, catalog, registry, store, vault, rates, home, self } = desk;
   const limiterFor = createLimiters({ turnstile: rates });
   const connection = async (name: string) => connectionOf(vault, await registry.dokploy(name));
-  const outside = { registry, vault, connection, limiterFor, now: systemClock.now, register };
+  const outside = { registry, vault, connection, limiterFor, now: systemClock.now, self, register };
   const reach = createSqlReach(outside);
   const deployedEnv: ConnectionDeps['deployedEnv'] = async (row, signal) => {
     const { readDeployedEnv } = await import('./deployed-env.ts');

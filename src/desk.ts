@@ -8,6 +8,7 @@ import { createEngine, type Engine } from './engine/engine.ts';
 import type { ContractLike, Hands, SchemaLike } from './engine/hands-port.ts';
 import type { Clock, Store, Vault } from './engine/ports.ts';
 import type { WorkflowLike } from './engine/registration.ts';
+import { statusOf } from './engine/view.ts';
 import { createWorker, type Worker } from './engine/worker.ts';
 import type { Logger } from './log.ts';
 import type { Scrubber } from './scrub.ts';
@@ -35,7 +36,7 @@ export type DeskOptions = {
   workflows: readonly WorkflowLike[];
   contracts: Record<string, ContractLike>;
   /** Called once with what effects may use. */
-  hands: (tools: { vault: Vault; registry: Registry; clock: Clock; rates: Rates; backups: BackupBook }) => Hands;
+  hands: (tools: { vault: Vault; registry: Registry; clock: Clock; rates: Rates; backups: BackupBook; self: Self }) => Hands;
   toJsonSchema: (schema: SchemaLike) => unknown;
   log: Logger;
   scrubber: Scrubber;
@@ -49,8 +50,17 @@ export type DeskOptions = {
   wrapStore?: (store: Store) => Store;
 };
 
+/** What a home knows of itself, for hands that leave their sign outside. */
+export type Self = {
+  /** Known of all processes and runs of this home, and of no other one; no secret. */
+  installation: string;
+  /** True also for a run that nobody remembers. */
+  runIsOver(runId: string): Promise<boolean>;
+};
+
 export type Desk = {
   home: Home;
+  self: Self;
   engine: Engine;
   worker: Worker;
   catalog: Catalog;
@@ -95,7 +105,14 @@ export async function openDesk(options: DeskOptions): Promise<Desk> {
     const store = (options.wrapStore ?? ((inner: Store) => inner))(createStore(connection, waterMark));
     const crypto = createCrypto(key, clock.now);
     const backups = createBackupBook(connection, clock.now, home.backups);
-    const hands = options.hands({ vault, registry, clock, rates, backups });
+    const self: Self = {
+      installation: key.id,
+      async runIsOver(runId) {
+        const glance = await store.glance(runId);
+        return glance === undefined || ['done', 'failed', 'cancelled'].includes(statusOf(glance, glance));
+      },
+    };
+    const hands = options.hands({ vault, registry, clock, rates, backups, self });
     const catalog = createCatalog({
       workflows: options.workflows,
       contracts: options.contracts,
@@ -143,6 +160,7 @@ export async function openDesk(options: DeskOptions): Promise<Desk> {
     onLeft = () => void worker.stop(1_500).then(() => ownership.leave());
     return {
       home,
+      self,
       engine: createEngine(deps),
       worker,
       catalog,

@@ -1,10 +1,11 @@
 /** Diagnosing a registered target: its rows and secrets here, its facts from outside, the findings of the doctor. */
 import { type Diagnosis, diagnose } from './doctor/diagnose.ts';
+import type { HomeFacts } from './effects/bridge/standing.ts';
 import type { Limiter } from './effects/dokploy/rate-limit.ts';
 import type { DokployConnection } from './effects/handler.ts';
 import type { Vault } from './engine/ports.ts';
 import type { Registry, TargetRow } from './store/registry.ts';
-import { placeOf, secretsOf } from './target-place.ts';
+import { placeOf, secretsOf, toTargetRecord } from './target-place.ts';
 
 export type TargetDiagnosis = Diagnosis & { target: string };
 
@@ -14,6 +15,8 @@ export type DiagnosisDeps = {
   connection(dokploy: string): Promise<DokployConnection>;
   limiterFor(dokploy: string): Limiter;
   now: () => number;
+  /** Of this home (bridge/standing.ts). */
+  self: HomeFacts;
   /** Learns every secret that passes through. */
   register(value: string): void;
 };
@@ -23,10 +26,11 @@ export async function diagnoseTarget(deps: DiagnosisDeps, name: string, signal?:
   const row = await deps.registry.target(name);
   const place = placeOf(row, 'its settings cannot be read', 'Diagnose its environment file at a terminal: capstan doctor --env FILE.');
   const connection = await deps.connection(place.dokploy);
-  const [{ createDokployClient }, { gatherFacts }, { hmacSha256 }] = await Promise.all([
+  const [{ createDokployClient }, { gatherFacts }, { hmacSha256 }, { standingBridges }] = await Promise.all([
     import('./effects/dokploy/client.ts'),
     import('./effects/doctor/gather.ts'),
     import('./effects/doctor/texts.ts'),
+    import('./effects/bridge/standing.ts'),
   ]);
   const client = createDokployClient(connection, {
     limiter: deps.limiterFor(place.dokploy),
@@ -39,6 +43,8 @@ export async function diagnoseTarget(deps: DiagnosisDeps, name: string, signal?:
     reach: connection.reach,
     now: deps.now,
     handedOver: await handedOver(deps, row),
+    bridgesIn: (projectId) =>
+      standingBridges(projectId, { ...deps.self, client, now: deps.now(), target: toTargetRecord(row), targetOf: deps.registry.target }),
     ...(signal ? { signal } : {}),
   });
   return { target: row.name, ...diagnose(facts, { now: deps.now(), hmac: hmacSha256, target: row.name }) };

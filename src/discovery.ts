@@ -41,7 +41,9 @@ export type Discovery = {
   summary: string;
 };
 
-export type DiscoveryDeps = DiagnosisDeps & { registry: Pick<Registry, 'dokploys' | 'targets' | 'addTarget' | 'target' | 'dokploy'> };
+export type DiscoveryDeps = Omit<DiagnosisDeps, 'self'> & {
+  registry: Pick<Registry, 'dokploys' | 'targets' | 'addTarget' | 'target' | 'dokploy'>;
+};
 
 /** Scans these Dokploys, or all; they are asked at the same time. Throws DOKPLOY_UNKNOWN for a name that is none. */
 export async function discoverInstances(

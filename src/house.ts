@@ -27,12 +27,12 @@ export function openHouse({ book, patience, ...options }: HouseOptions): Promise
     contracts: book.contracts,
     toJsonSchema,
     readVariable,
-    hands({ vault, registry, clock, rates, backups }) {
+    hands({ vault, registry, clock, rates, backups, self }) {
       const limiterFor = createLimiters({ turnstile: rates });
       const templateBaseUrlFor = async (name: string) => (await registry.dokploy(name)).options.templateBaseUrl;
       const own = lazyHandlers(async () => {
         const { createHandlers } = await import('./effects/handlers.ts');
-        return createHandlers({ ...patience, limiterFor, templateBaseUrlFor, backups });
+        return createHandlers({ ...patience, limiterFor, templateBaseUrlFor, backups, home: self });
       });
       const handlers = { ...book.handlers, ...own };
       const hands = createHands({

@@ -77,3 +77,30 @@ export const removeRelay = defineEffect({
   input: inTarget.extend({ composeId: z.string() }),
   output: z.object({ removed: z.literal(true) }),
 });
+
+const standing = z.object({ composeId: z.string(), appName: z.string(), host: z.string().nullable(), why: z.string() });
+
+/** Which bridges stand in the project of a target: those of this installation whose use is over, and the others. */
+export const planBridgeRemoval = defineEffect({
+  name: 'bridge.planRemoval@1',
+  title: 'Find bridges whose use is over',
+  readOnly: true,
+  ...quickRead,
+  input: z.object({ target: targetName }),
+  output: planReference.extend({ remove: z.array(standing), stays: z.array(standing) }),
+});
+
+/** Deletes the bridges of the plan that are still left over; the target forgets the one that it named. */
+export const removeBridges = defineEffect({
+  name: 'bridge.removeBridges@1',
+  title: 'Remove bridges whose use is over',
+  ...oneWrite,
+  onPartial: 'rerun',
+  locks: targetLocks,
+  leaves: 'a bridge whose use was over is not put back',
+  input: inTarget,
+  output: z.object({
+    removed: z.array(standing.pick({ composeId: true, appName: true })),
+    kept: z.array(standing.pick({ appName: true, why: true })),
+  }),
+});

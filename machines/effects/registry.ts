@@ -1,6 +1,6 @@
 import { grantRights, noteReadLogin, planGrants, planReadLogin, proveReadLogin, setReadLogin } from './access.ts';
 import { discardBackup, planBackup, prepareKey, publishBackup, verifyBackup, writePart } from './backup.ts';
-import { installRelay, noteBridge, planInstallation, proveBridge, removeRelay } from './bridge.ts';
+import { installRelay, noteBridge, planBridgeRemoval, planInstallation, proveBridge, removeBridges, removeRelay } from './bridge.ts';
 import {
   changeDatabase,
   noteChange,
@@ -133,6 +133,8 @@ export const contracts = {
   'target.noteBridge@1': noteBridge,
   'bridge.prove@1': proveBridge,
   'bridge.removeRelay@1': removeRelay,
+  'bridge.planRemoval@1': planBridgeRemoval,
+  'bridge.removeBridges@1': removeBridges,
   'postgres.planGrants@1': planGrants,
   'postgres.grantRights@1': grantRights,
   'postgres.planReadLogin@1': planReadLogin,

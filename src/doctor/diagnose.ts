@@ -8,6 +8,7 @@ import type { Facts } from './facts.ts';
 import { type Counts, countFindings, type Finding, sortFindings, summarize } from './findings.ts';
 import type { Generation } from './generations.ts';
 import { lookAt, type Rule } from './look.ts';
+import { bridgeRules } from './rules/bridges.ts';
 import { databaseRules } from './rules/database.ts';
 import { domainRules } from './rules/domains.ts';
 import { keySetRules } from './rules/key-sets.ts';
@@ -44,6 +45,7 @@ const rules: readonly Rule[] = [
   ...poolerRules,
   ...realtimeRules,
   ...portRules,
+  ...bridgeRules,
   ...smtpRules,
   ...liveRules,
 ];

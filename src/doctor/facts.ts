@@ -41,6 +41,14 @@ export type CertificateFacts =
 
 export type ContainerFacts = { state: 'known'; waiting: readonly { service: string; state: string }[] } | { state: 'unknown'; say: string };
 
+/** A relay that install-bridge deployed in the project of the instance. */
+export type BridgeFacts = {
+  /** Its name in Dokploy. */
+  service: string;
+  whose: 'left over' | 'in use' | 'another target' | 'foreign';
+  why: string;
+};
+
 export type Facts = {
   /** The whole environment text, as stored. */
   env: string;
@@ -57,6 +65,8 @@ export type Facts = {
   changedSince: readonly string[] | null;
   /** False when the database keeps another JWT secret than the environment; null when it was not asked. */
   jwtSecretInDatabase: boolean | null;
+  /** Relays in its project; null when nobody asked. */
+  bridges: readonly BridgeFacts[] | null;
   /** What could not be found out, one sentence each. */
   unknown: readonly string[];
 };
@@ -74,6 +84,7 @@ export function onlyEnvironment(env: string): Facts {
     passwordRefusedBy: null,
     changedSince: null,
     jwtSecretInDatabase: null,
+    bridges: null,
     unknown: [],
   };
 }

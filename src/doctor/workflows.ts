@@ -52,6 +52,7 @@ export function commandFor({ code, at, severity, current, fix }: Finding, target
     return `capstan run rotate-secrets --set target=${target} --set secret=database-password`;
   const key = code === 'SECRET_PUBLIC' ? publicKeys[at] : undefined;
   if (key !== undefined) return `capstan run rotate-secrets --set target=${target} --set secret=${key}`;
+  if (code === 'BRIDGE_LEFT_OVER') return `capstan run remove-bridge --set target=${target}`;
   const domain = domainCommand({ code, at, fix }, target);
   if (domain !== undefined) return domain;
   const size = poolSizes[at];

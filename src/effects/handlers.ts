@@ -4,6 +4,7 @@ import type { ContractName, Contracts } from '../../machines/effects/registry.ts
 import type { BackupReads } from './backup/book.ts';
 import { createBackupHandlers } from './backup/effects.ts';
 import { createBridgeHandlers } from './bridge/effects.ts';
+import type { HomeFacts } from './bridge/standing.ts';
 import { createChangeHandlers } from './change/effects.ts';
 import type { ChangeDeps } from './change/write-effects.ts';
 import { createDnsHandlers } from './dns/effects.ts';
@@ -29,6 +30,8 @@ export type HandlerDeps = ChangeDeps &
   Partial<TemplateDeps> & {
     /** The backup index; without it the backup workflows say that there is none. */
     backups?: BackupReads;
+    /** What this home knows of itself; without it the bridge workflows say that there is none. */
+    home?: HomeFacts;
     vaultKeyFile?: string;
   };
 
@@ -62,7 +65,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     ...createBackupHandlers({ ...deps, backups: deps.backups ?? noBackups }),
     ...createSqlHandlers(deps),
     ...createGrantHandlers(deps),
-    ...createBridgeHandlers(deps),
+    ...createBridgeHandlers({ ...deps, home: deps.home ?? noHome }),
     ...createReadLoginHandlers(deps),
   } satisfies Checked;
   // Checked above; here the types are forgotten that differ by handler and that nobody outside may rely on.
@@ -73,3 +76,12 @@ const noIndex = async (): Promise<never> => {
   throw new TypeError('these handlers were built without an index of backups');
 };
 const noBackups: BackupReads = { store: noIndex, keys: noIndex, recipients: noIndex, backups: noIndex, backup: noIndex };
+
+const noHome: HomeFacts = {
+  get installation(): never {
+    throw new TypeError('these handlers were built without a home');
+  },
+  runIsOver: async () => {
+    throw new TypeError('these handlers were built without a home');
+  },
+};

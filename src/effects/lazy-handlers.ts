@@ -89,6 +89,8 @@ export const abilities = {
   'target.noteBridge@1': undoes,
   'bridge.prove@1': runs,
   'bridge.removeRelay@1': once,
+  'bridge.planRemoval@1': runs,
+  'bridge.removeBridges@1': once,
   'postgres.planGrants@1': runs,
   'postgres.grantRights@1': undoes,
   'postgres.planReadLogin@1': runs,

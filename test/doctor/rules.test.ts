@@ -98,6 +98,11 @@ const certificate = (over: object): Facts => ({
   certificate: { state: 'valid', host, expiresAt: '2026-12-01T00:00:00.000Z', daysLeft: 9, ...over },
 });
 
+const bridge = (whose: NonNullable<Facts['bridges']>[number]['whose']): Facts => ({
+  ...healthyFacts(),
+  bridges: [{ service: 'capstan-bridge-abc', whose, why: 'its hour has passed' }],
+});
+
 const factCases: [string, Facts][] = [
   ['VARIABLE_TWICE', { ...healthyFacts(), env: `${healthyEnv}\nJWT_EXPIRY=60` }],
   ['LINES_UNREADABLE', { ...healthyFacts(), env: `${healthyEnv}\nthe rest of a value` }],
@@ -122,6 +127,8 @@ const factCases: [string, Facts][] = [
   ['PORT_PUBLISHED', withCompose('expose:', 'ports:')],
   ['PORT_PUBLISHED', withCompose('image: supabase/postgres:17.6.1.136', 'image: x\n    ports: [{ published: 5432, target: 5432 }]')],
   ['CONTAINER_NAMES_FIXED', withCompose('image: kong/kong:3.9.1', 'image: kong/kong:3.9.1\n    container_name: supabase-kong')],
+  ['BRIDGE_LEFT_OVER', bridge('left over')],
+  ['BRIDGE_FOREIGN', bridge('foreign')],
   ['LIVE_GATEWAY', live('gateway')],
   ['LIVE_UPSTREAM', live('upstream')],
   ['LIVE_SIGNATURE', live('signature')],
@@ -159,6 +166,10 @@ test.each(factCases)('%s is found in the facts', (code, facts) => {
 test('what is gone is not found: without the realtime service and the placeholders even the information is gone', () => {
   const facts = withEnv({ GOOGLE_PROJECT_ID: 'mine', GOOGLE_PROJECT_NUMBER: '1' });
   expect(examine({ ...facts, compose: null }).findings).toEqual([]);
+});
+
+test.each(['in use', 'another target'] as const)('a bridge that is %s is no finding', (whose) => {
+  expect(codesOf(bridge(whose))).toEqual(codesOf({ ...healthyFacts(), bridges: null }));
 });
 
 test('every code that a rule can give has a case here', () => {

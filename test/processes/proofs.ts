@@ -33,6 +33,11 @@ export async function noBackup(seen: Seen): Promise<void> {
   expect([await indexOf(seen), filesOf(seen)]).toEqual([[], []]);
 }
 
+/** The service of the bridge is gone. */
+export async function noBridge({ services }: Seen): Promise<void> {
+  expect((await services()).filter((name) => name.startsWith('capstan-bridge'))).toEqual([]);
+}
+
 const numbers = async ({ sql }: Seen, database: string) =>
   (await sql('select count(*)::int as n, max(id) as last from public.kept', database))[0];
 const databasesLike = async ({ sql, database }: Seen) =>

@@ -3,7 +3,7 @@ import type { WorkflowName } from '../../machines/registry.ts';
 import type { InstanceName } from '../../src/sandbox/instances/catalogue.ts';
 import type { TestPostgres } from '../helpers/backup-postgres.ts';
 import type { WorkflowEnd, WorkflowTask } from '../helpers/workflow-process.ts';
-import { givenBack, noBackup, restoredInPlace, schemaAsBefore, schemaExchanged, untouched, wholeBackup } from './proofs.ts';
+import { givenBack, noBackup, noBridge, restoredInPlace, schemaAsBefore, schemaExchanged, untouched, wholeBackup } from './proofs.ts';
 
 export type Scenario = Pick<WorkflowTask, 'answers' | 'onError' | 'until' | 'error' | 'back'> & {
   instance: InstanceName;
@@ -21,6 +21,8 @@ export type Scenario = Pick<WorkflowTask, 'answers' | 'onError' | 'until' | 'err
   laterFunction?: string;
   /** The target knows the password of the roles of its own stack. */
   password?: true;
+  /** Facts of the target's row that are lost after `first`. */
+  forgets?: string[];
   /** The input names the newest backup of the index by then. */
   newestBackup?: true;
   /** Faults of the sandbox, set before the run begins. */
@@ -40,6 +42,8 @@ export type Seen = {
   database: string;
   /** Text of the edge function of the instance now; undefined when the instance is gone. */
   functionText: string | undefined;
+  /** Names of all services on the pretended Dokploy. */
+  services(): Promise<string[]>;
 };
 
 const approved = { review: ['approve'] } satisfies Scenario['answers'];
@@ -153,6 +157,15 @@ export const scenarios: Record<string, Scenario> = {
     answers: approved,
     until: 'inUse',
     back: { from: 'inUse', to: 'review' },
+  },
+  'remove-bridge': {
+    ...bridging,
+    first: [
+      { workflow: 'install-bridge', ...bridging, input: { host: 'bridge-forgotten.supabase.test' }, answers: approved, until: 'inUse' },
+    ],
+    forgets: ['bridge'],
+    answers: approved,
+    proof: noBridge,
   },
   'enable-read-only': { instance: 'gen-c', answers: approved, until: 'done', back: andBack },
   'remove-instance': {

@@ -11,6 +11,7 @@ import type { AnyStateNode } from 'xstate';
 import { type WorkflowName, workflows } from '../../machines/registry.ts';
 import { type SandboxProcess, startSandboxProcess } from '../../src/demo/sandbox-process.ts';
 import { countAppliedTwice } from '../../src/demo/verdicts.ts';
+import type { Registry } from '../../src/store/registry.ts';
 import { startTestPostgres, type TestPostgres, whyWithout } from '../helpers/backup-postgres.ts';
 import { createChildren } from '../helpers/children.ts';
 import { createKiller, type Walk } from '../helpers/killed-workflow.ts';
@@ -38,10 +39,14 @@ afterAll(async () => {
 
 type Compose = { composeId: string; appName: string; environmentId: string; env: string; composeFile: string };
 
+async function composes(): Promise<Compose[]> {
+  const answer = await fetch(`${sandbox.url}/__sandbox/state`, { headers: { 'x-api-key': sandbox.apiKey } });
+  return ((await answer.json()) as { composes: Compose[] }).composes; // leftovers() of the sandbox
+}
+
 async function serviceOf(instance: string): Promise<Compose | undefined> {
   const headers = { 'x-api-key': sandbox.apiKey };
-  const state = (await (await fetch(`${sandbox.url}/__sandbox/state`, { headers })).json()) as { composes: Compose[] }; // leftovers() of the sandbox
-  const composeId = state.composes.find((row) => row.appName.startsWith(`${instance}-supabase-`))?.composeId;
+  const composeId = (await composes()).find((row) => row.appName.startsWith(`${instance}-supabase-`))?.composeId;
   if (composeId === undefined) return undefined;
   return (await (await fetch(`${sandbox.url}/api/compose.one?composeId=${composeId}`, { headers })).json()) as Compose; // as a Dokploy answers
 }
@@ -77,8 +82,22 @@ async function functionOf(instance: string): Promise<string> {
 }
 
 async function walkOf(name: string, scenario: Scenario): Promise<Walk> {
-  const { instance, input, file, first, snapshot, newestBackup, database, laterFunction, password, faults, leaves, proof, ...task } =
-    scenario;
+  const {
+    instance,
+    input,
+    file,
+    first,
+    snapshot,
+    newestBackup,
+    forgets,
+    database,
+    laterFunction,
+    password,
+    faults,
+    leaves,
+    proof,
+    ...task
+  } = scenario;
   const workflow = name.replace(/:.*$/, '');
   const home = join(folder, databaseOf(name));
   await register(home, instance, {
@@ -90,6 +109,7 @@ async function walkOf(name: string, scenario: Scenario): Promise<Walk> {
     const begun = { home, workflow: earlier, name: `${name} first ${index}`, input: { target: instance, ...firstInput } };
     expect(await finish({ ...begun, answers: rest.answers, until: rest.until })).toMatchObject({ state: rest.until });
   }
+  if (forgets) await withRegistry(home, ({ registry }) => forget(registry, instance, forgets));
   if (database?.later) await postgres?.sql(database.later, databaseOf(name));
   if (laterFunction !== undefined) writeFileSync(await functionOf(instance), laterFunction);
   if (file) {
@@ -106,6 +126,13 @@ async function walkOf(name: string, scenario: Scenario): Promise<Walk> {
     Object.assign(walk.input, { backup: newest?.id });
   }
   return walk;
+}
+
+async function forget(registry: Pick<Registry, 'target' | 'addTarget' | 'removeTarget'>, name: string, facts: string[]): Promise<void> {
+  const { createdAt: _, ...row } = await registry.target(name);
+  const kept = Object.entries(Object(row.record['facts'])).filter(([fact]) => !facts.includes(fact));
+  await registry.removeTarget(name);
+  await registry.addTarget({ ...row, record: { ...row.record, facts: Object.fromEntries(kept) } }, []);
 }
 
 async function register(home: string, instance: string, known: Record<string, string>): Promise<void> {
@@ -148,6 +175,7 @@ const seenOf = async (walk: Walk, { instance }: Scenario, end: Seen['end']): Pro
   end,
   database: databaseOf(walk.name),
   functionText: await readFile(await functionOf(instance), 'utf8').catch(() => undefined),
+  services: async () => (await composes()).map(({ appName }) => appName),
   sql(text, database) {
     if (!postgres) throw new TypeError('a scenario without a database has none to look at');
     return postgres.sql(text, database);

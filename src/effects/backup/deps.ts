@@ -52,7 +52,7 @@ async function throughBridge(ctx: EffectContext, record: TargetRecord, reach: Re
 }
 
 function unreachable({ name, dokploy, secrets }: TargetRecord): AppError {
-  const publish = `publish the database port to the machine of Capstan and store it: capstan targets add ${name} --url URL --connection env:DATABASE_URL`;
+  const publish = `publish the database port to the machine of Capstan and register that as a target: capstan targets add ${name}-direct --url URL --connection env:DATABASE_URL`;
   const bridge = `capstan run install-bridge --set target=${name} --set host=bridge.example.com`;
   const lacksPassword = secrets['bridgeKey'] !== undefined && secrets['postgresPassword'] === undefined;
   return new AppError('DATABASE_URL_MISSING', {
@@ -60,7 +60,7 @@ function unreachable({ name, dokploy, secrets }: TargetRecord): AppError {
       ? `The bridge of the target ${name} stands, but the password of its database is not stored, so nobody can log in there.`
       : `The target ${name} has neither a direct connection to its database nor a bridge, and backups and restores need one of them.`,
     fix: lacksPassword
-      ? `Hand it over: capstan targets add ${name} --url URL --secret postgresPassword=env:POSTGRES_PASSWORD.`
+      ? `Register the target again, which stores it: capstan targets remove ${name}, then capstan dokploy scan.`
       : dokploy === undefined
         ? `P${publish.slice(1)}.`
         : `Install a bridge, with a host name that leads to the machine of the target: ${bridge}. Or ${publish}.`,

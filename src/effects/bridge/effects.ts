@@ -10,14 +10,17 @@ import { AppError } from '../../errors.ts';
 import type { DokployClient } from '../dokploy/client.ts';
 import { followDeployment } from '../dokploy/deploy-effects.ts';
 import type { ComposeOne } from '../dokploy/schemas.ts';
-import { type DokployDeps, isOurs, notTakenBack, openDokploy, orMissing, signOf } from '../dokploy/session.ts';
-import { defineHandler, type EffectContext, type Probe, type TargetRecord } from '../handler.ts';
+import { isOurs, openDokploy, orMissing, signOf } from '../dokploy/session.ts';
+import { defineHandler, type EffectContext, type Probe } from '../handler.ts';
 import { readDocument, storeDocument } from '../plan-artifact.ts';
 import { withSession } from '../postgres/effects.ts';
 import { openTargetSession } from '../postgres/target-session.ts';
 import { openService } from '../target/place.ts';
 import { networkOf } from './network.ts';
 import { relayCompose, relayImage, relayPort, relayService } from './relay.ts';
+import { createRemoveHandlers, type RemoveDeps } from './remove-effects.ts';
+import { type BridgeImage, keySecret, removeService, withoutBridge } from './service.ts';
+import { aroundOf, bridgeIdOf, bridgeSign, bridgesIn, type Standing, serviceName, standingBridges } from './standing.ts';
 import { makeBridgeKeys } from './token.ts';
 
 const bridgePlan = z.strictObject({
@@ -37,15 +40,13 @@ const bridgePlan = z.strictObject({
 type Plan = z.infer<typeof bridgePlan>;
 type Output = z.infer<(typeof contract.installRelay)['output']>;
 type Ids = { ids: string[] };
-type Image = Pick<TargetRecord, 'secrets' | 'facts'>;
 
-const serviceName = 'capstan-bridge';
-const secretName = 'bridgeKey';
 /** The run removes it after four hours of use; an hour is left for the approval. */
 const lifeMs = 5 * 3_600_000;
 
-export function createBridgeHandlers(deps: DokployDeps) {
+export function createBridgeHandlers(deps: RemoveDeps) {
   return {
+    ...createRemoveHandlers(deps),
     'bridge.planInstallation@1': defineHandler(contract.planInstallation, {
       async run(ctx, { target, host }) {
         const { client, row, dokploy, record } = await openService(deps, ctx, target);
@@ -63,10 +64,11 @@ export function createBridgeHandlers(deps: DokployDeps) {
           host,
           composeFile: relayCompose({ network, host, publicKey, until, databasePort: 5432 }),
           until,
-          secret: ctx.secrets.mint(secretName, privateKey),
+          secret: ctx.secrets.mint(keySecret, privateKey),
         };
-        const others = await bridgesIn(client, plan);
-        if (others.some(({ domains }) => domains.some((each) => each.host.toLowerCase() === host.toLowerCase()))) throw hostTaken(host);
+        const others = await standingBridges(plan.projectId, aroundOf(deps.home, ctx, client, record));
+        const taken = others.find((each) => each.host?.toLowerCase() === host.toLowerCase());
+        if (taken) throw hostTaken(taken, target);
         return {
           ...(await storeDocument(ctx, bridgePlan, plan)),
           network,
@@ -79,12 +81,10 @@ export function createBridgeHandlers(deps: DokployDeps) {
           ],
           notes: [
             'Whoever holds that key can speak to the database; each token that it signs opens one stream, and logins are asked for as ever.',
-            ...(others.length > 0
-              ? [`${others.length} other bridge(s) stand in that project: ${others.map(({ appName }) => appName).join(', ')}.`]
-              : []),
+            ...otherNotes(others, target),
             ...(record.facts['bridge'] === undefined
               ? []
-              : ['The bridge that this target had is no longer used; roll its run back to remove it.']),
+              : ['The bridge that this target had is no longer used then: end its run, or remove it afterwards (remove-bridge).']),
           ],
         };
       },
@@ -92,7 +92,7 @@ export function createBridgeHandlers(deps: DokployDeps) {
     'bridge.installRelay@1': defineHandler(contract.installRelay, {
       async prepare(ctx, input): Promise<Ids> {
         const { client, plan } = await open(deps, ctx, input);
-        return { ids: (await bridgesIn(client, plan)).map(({ composeId }) => composeId) };
+        return { ids: (await bridgesIn(client, plan.projectId)).map(({ composeId }) => composeId) };
       },
       async run(ctx, input) {
         const { client, plan } = await open(deps, ctx, input);
@@ -103,7 +103,7 @@ export function createBridgeHandlers(deps: DokployDeps) {
             name: serviceName,
             environmentId: plan.environmentId,
             appName: serviceName,
-            description: signOf(ctx),
+            description: bridgeSign(ctx, deps.home, plan.target),
             ...(plan.serverId === null ? {} : { serverId: plan.serverId }),
           }));
         const { composeId } = service;
@@ -130,7 +130,7 @@ export function createBridgeHandlers(deps: DokployDeps) {
         const { client, plan } = await open(deps, ctx, input);
         const ours = await findOurs(client, plan, ctx);
         if (ours === undefined) {
-          const strangers = (await bridgesIn(client, plan)).filter(({ composeId }) => before?.ids.includes(composeId) === false);
+          const strangers = (await bridgesIn(client, plan.projectId)).filter(({ composeId }) => before?.ids.includes(composeId) === false);
           return strangers.length > 0
             ? { state: 'unknown', say: 'a service of that name has appeared whose description does not carry our key.' }
             : { state: 'absent' };
@@ -143,11 +143,11 @@ export function createBridgeHandlers(deps: DokployDeps) {
       async undo(ctx, input) {
         const { client, plan } = await open(deps, ctx, input);
         const ours = await findOurs(client, plan, ctx);
-        if (ours) await remove(client, ours.composeId);
+        if (ours) await removeService(client, ours.composeId);
       },
     }),
     'target.noteBridge@1': defineHandler(contract.noteBridge, {
-      async prepare(ctx, input): Promise<Image> {
+      async prepare(ctx, input): Promise<BridgeImage> {
         const { secrets, facts } = await ctx.target(input.target);
         return { secrets, facts };
       },
@@ -156,7 +156,7 @@ export function createBridgeHandlers(deps: DokployDeps) {
         const target = await ctx.target(input.target);
         ctx.saveTarget({
           ...target,
-          secrets: { ...target.secrets, [secretName]: secret },
+          secrets: { ...target.secrets, [keySecret]: secret },
           facts: { ...target.facts, bridge: { url: `https://${host}`, composeId: input.composeId, until } },
         });
         return { noted: true as const };
@@ -164,12 +164,12 @@ export function createBridgeHandlers(deps: DokployDeps) {
       // Staged only: it stands there when its outcome was committed, and not before.
       async probe(ctx, input): Promise<Probe<{ noted: true }>> {
         const { secret } = await readDocument(ctx, bridgePlan, input);
-        const stands = (await ctx.target(input.target)).secrets[secretName] === secret;
+        const stands = (await ctx.target(input.target)).secrets[keySecret] === secret;
         return stands ? { state: 'applied', output: { noted: true } } : { state: 'absent' };
       },
       async undo(ctx, input, before) {
         const target = await ctx.target(input.target);
-        ctx.saveTarget({ ...target, ...without(target), ...earlierBridge(target, before) });
+        ctx.saveTarget({ ...target, ...withoutBridge(target), ...earlierBridge(target, before) });
       },
     }),
     'bridge.prove@1': defineHandler(contract.proveBridge, {
@@ -195,16 +195,16 @@ export function createBridgeHandlers(deps: DokployDeps) {
       },
       async run(ctx, input) {
         const { client } = await open(deps, ctx, input);
-        await remove(client, input.composeId);
+        await removeService(client, input.composeId);
         const target = await ctx.target(input.target);
-        if (bridgeOf(target) === input.composeId) ctx.saveTarget({ ...target, ...without(target) });
+        if (bridgeIdOf(target) === input.composeId) ctx.saveTarget({ ...target, ...withoutBridge(target) });
         return { removed: true as const };
       },
       async probe(ctx, input): Promise<Probe<{ removed: true }>> {
         const { client } = await open(deps, ctx, input);
         if (await orMissing(client.composeOne(input.composeId))) return { state: 'absent' };
         // Without the service a record of it is left over: the next attempt takes it out.
-        return bridgeOf(await ctx.target(input.target)) === input.composeId
+        return bridgeIdOf(await ctx.target(input.target)) === input.composeId
           ? { state: 'partial', say: 'the service is gone, but the target still names it.' }
           : { state: 'applied', output: { removed: true } };
       },
@@ -214,54 +214,45 @@ export function createBridgeHandlers(deps: DokployDeps) {
 
 const toOutput = ({ host }: Plan, composeId: string): Output => ({ composeId, url: `https://${host}` });
 
-async function open(deps: DokployDeps, ctx: EffectContext, input: { plan: string; planHash: string }) {
+async function open(deps: RemoveDeps, ctx: EffectContext, input: { plan: string; planHash: string }) {
   const plan = await readDocument(ctx, bridgePlan, input);
   return { plan, client: await openDokploy(deps, ctx, plan.dokploy) };
 }
 
-/** Lists show no description, so each of that name is read. */
-async function bridgesIn(client: DokployClient, { projectId }: Pick<Plan, 'projectId'>): Promise<ComposeOne[]> {
-  const project = await orMissing(client.project(projectId));
-  const ids = (project?.environments ?? []).flatMap(({ compose }) => (compose ?? []).map(({ composeId }) => composeId));
-  const rows = await Promise.all(ids.map((id) => orMissing(client.composeOne(id))));
-  return rows.filter((row): row is ComposeOne => row?.name === serviceName);
-}
-
 async function findOurs(client: DokployClient, plan: Plan, ctx: EffectContext): Promise<ComposeOne | undefined> {
-  return (await bridgesIn(client, plan)).find(({ description }) => isOurs(description, ctx));
-}
-
-async function remove(client: DokployClient, composeId: string): Promise<void> {
-  if (await orMissing(client.composeOne(composeId))) await client.deleteCompose({ composeId, deleteVolumes: true });
-  if (await orMissing(client.composeOne(composeId)))
-    throw notTakenBack('the bridge', 'Delete the service capstan-bridge in Dokploy, then resolve this step.');
-}
-
-function bridgeOf({ facts }: Pick<TargetRecord, 'facts'>): unknown {
-  return Reflect.get(Object(facts['bridge']), 'composeId');
-}
-
-function without({ secrets, facts }: Image): Image {
-  const { [secretName]: _key, ...otherSecrets } = secrets;
-  const { bridge: _bridge, ...otherFacts } = facts;
-  return { secrets: otherSecrets, facts: otherFacts };
+  return (await bridgesIn(client, plan.projectId)).find(({ description }) => isOurs(description, ctx));
 }
 
 /** The bridge that the target had before this one, as it stood there. */
-function earlierBridge(now: Image, { secrets, facts }: Image): Partial<Image> {
+function earlierBridge(now: BridgeImage, { secrets, facts }: BridgeImage): Partial<BridgeImage> {
   if (facts['bridge'] === undefined) return {};
-  const rest = without(now);
+  const rest = withoutBridge(now);
   return {
     facts: { ...rest.facts, bridge: facts['bridge'] },
-    secrets: secrets[secretName] === undefined ? rest.secrets : { ...rest.secrets, [secretName]: secrets[secretName] },
+    secrets: secrets[keySecret] === undefined ? rest.secrets : { ...rest.secrets, [keySecret]: secrets[keySecret] },
   };
 }
 
-function hostTaken(host: string): AppError {
-  return new AppError('BRIDGE_HOST_TAKEN', {
-    message: `A bridge stands at ${host} already.`,
-    fix: 'Roll back the run that installed it, or give another host.',
-  });
+/** What stands there already, with its code and the next step. */
+function otherNotes(others: readonly Standing[], target: string): string[] {
+  const named = (whose: Standing['whose']) => others.filter((each) => each.whose === whose).map(({ appName }) => appName);
+  const [over, foreign] = [named('left over'), named('foreign')];
+  return [
+    ...(over.length === 0 ? [] : [`BRIDGE_LEFT_OVER: ${over.join(', ')} of this installation, whose use is over: ${removal(target)}.`]),
+    ...(foreign.length === 0 ? [] : [`BRIDGE_FOREIGN: ${foreign.join(', ')} of another installation, which is left alone.`]),
+  ];
+}
+
+const removal = (target: string): string => `capstan run remove-bridge --set target=${target}`;
+
+function hostTaken({ host, whose, why }: Standing, target: string): AppError {
+  const fix = {
+    'left over': `Remove it: ${removal(target)}.`,
+    'in use': 'Use that one, end its run, or give another host.',
+    'another target': 'Give another host.',
+    foreign: 'Give another host, or ask whoever installed it to remove it.',
+  };
+  return new AppError('BRIDGE_HOST_TAKEN', { message: `A bridge stands at ${host} already: ${why}.`, fix: fix[whose] });
 }
 
 function notDeployed({ host }: Plan): AppError {

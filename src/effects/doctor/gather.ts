@@ -4,9 +4,10 @@
  * 2. Keys are sent over a trusted https connection only, or over http where the instance itself has nothing else.
  * 3. Logs are looked through for one sentence of Postgres and not kept.
  */
-import type { ContainerFacts, Facts } from '../../doctor/facts.ts';
+import type { BridgeFacts, ContainerFacts, Facts } from '../../doctor/facts.ts';
 import { envVariables, parseEnv } from '../../env-text.ts';
 import { AppError } from '../../errors.ts';
+import type { Standing } from '../bridge/standing.ts';
 import type { DokployClient } from '../dokploy/client.ts';
 import type { Container, Containers } from '../dokploy/containers.ts';
 import { judgeHealth } from '../dokploy/health.ts';
@@ -26,6 +27,8 @@ export type GatherOptions = {
   signal?: AbortSignal;
   /** Values of the first start by variable, where they are known. */
   handedOver: Readonly<Record<string, string>>;
+  /** Asked which bridges stand in a project; left out where the instance is no target. */
+  bridgesIn?: (projectId: string) => Promise<readonly Standing[]>;
 };
 
 /** Throws the client's errors for the service row, and ABORTED. */
@@ -55,6 +58,7 @@ export async function gatherFacts(options: GatherOptions): Promise<Facts> {
     containers: containerFacts(row, found),
     passwordRefusedBy: logs.refusedBy,
     changedSince: changedSince(env, options.handedOver),
+    bridges: await bridgeFacts(row, options.bridgesIn, unknown),
     ...live,
     unknown: [...unknown, ...live.unknown],
   };
@@ -80,6 +84,11 @@ function containerFacts(row: ComposeOne, found: Containers | undefined): Contain
   if (found.state === 'unknown') return found;
   const { services } = readComposeFacts(row.composeFile);
   return { state: 'known', waiting: judgeHealth(services, found).waiting };
+}
+
+async function bridgeFacts(row: ComposeOne, ask: GatherOptions['bridgesIn'], unknown: string[]): Promise<BridgeFacts[] | null> {
+  const standing = ask && (await orUnknown(unknown, () => ask(row.environment.projectId)));
+  return standing?.map(({ appName, whose, why }) => ({ service: appName, whose, why })) ?? null;
 }
 
 function changedSince(env: string, handedOver: Readonly<Record<string, string>>): string[] {
