@@ -22,6 +22,7 @@ export async function walk(walking: Walk, start: RunView, scripted: readonly Scr
   let view = start;
   for (;;) {
     view = await followed(app.engine, view, true, signal);
+    if (view.status === 'held') return settledHere(walking, view);
     if (view.status !== 'waiting') return view;
     const event = events.shift();
     if (event) view = await send(walking, view, event.event, coerced(event.payload, schemaOf(view, event.event)));
@@ -31,6 +32,13 @@ export async function walk(walking: Walk, start: RunView, scripted: readonly Scr
       view = answer;
     } else return view;
   }
+}
+
+/** A run that was paused begins nothing new; what this process has in hand is finished before it leaves, not given back half done. */
+async function settledHere({ app, signal }: Walk, view: RunView): Promise<RunView> {
+  note('  Paused; what is in hand is finished first.');
+  await app.worker.idle(0, signal);
+  return app.engine.inspect(view.runId);
 }
 
 /** One event by the person, or undefined when they leave it for later. A refused answer is told and asked again. */

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type BackupApp, caller, openBackupApp, person, removeHome } from '../helpers/backup-app.ts';
-import { startTestPostgres, type TestPostgres, whyWithout } from '../helpers/backup-postgres.ts';
+import { largeTable, startTestPostgres, type TestPostgres, whyWithout } from '../helpers/backup-postgres.ts';
 import { type FakeS3, startFakeS3 } from '../helpers/fake-s3.ts';
 
 const why = whyWithout('pg_dump', 'pg_restore', 'zstd');
@@ -14,10 +14,8 @@ let s3: FakeS3;
 beforeAll(async () => {
   if (why) return;
   postgres = await startTestPostgres();
-  // About 24 MB that hardly compress: three parts of an upload.
-  await postgres.sql(
-    `create table public.big as select g, (select string_agg(md5(g::text || i::text || random()::text), '') from generate_series(1, 40) i) as t from generate_series(1, 28000) g`,
-  );
+  // About 24 MB: three parts of an upload.
+  await postgres.sql(largeTable('big', 28_000));
 }, 120_000);
 afterAll(async () => postgres?.stop());
 beforeEach(async () => {

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startTestPostgres, type TestPostgres, whyWithout } from '../helpers/backup-postgres.ts';
+import { largeTable, startTestPostgres, type TestPostgres, whyWithout } from '../helpers/backup-postgres.ts';
 import { capstan, jsonOf } from '../helpers/cli.ts';
 import { startFakeS3 } from '../helpers/fake-s3.ts';
 import { mainFile } from '../helpers/mcp-clients.ts';
@@ -16,10 +16,7 @@ let home: string;
 beforeAll(async () => {
   if (why) return;
   postgres = await startTestPostgres();
-  // Text that does not compress, so that the part takes a while.
-  await postgres.sql(
-    `create table public.big as select g, (select string_agg(md5(g::text || i::text || random()::text), '') from generate_series(1, 40) i) as t from generate_series(1, 60000) g`,
-  );
+  await postgres.sql(largeTable('big', 60_000));
   home = mkdtempSync(join(tmpdir(), 'capstan-kill-'));
   const added = await capstan(home, ['targets', 'add', 'shop', '--url', 'http://127.0.0.1:9', '--secret', 'databaseUrl=env:DB'], {
     DB: postgres.url(),

@@ -1,4 +1,4 @@
-/** What a person hears of a stream: each tenth of what is expected, and each two seconds where nobody knows or it is slow. */
+/** What a person hears of a stream: each tenth of what is expected and of what there is, and each two seconds where it is slow. */
 import { expect, test } from 'vitest';
 import { createProgress } from '../../src/effects/backup/meter.ts';
 
@@ -41,3 +41,15 @@ test('where nobody knows the size, or a tenth takes long, two seconds are the lo
   expect(heard(1_000_000, steps)).toHaveLength(5);
   expect(heard(undefined, steps).every(([, percent]) => percent === undefined)).toBe(true);
 });
+
+test.each([undefined, 20_000_000, 2_000_000_000])(
+  'whatever the size was taken for (%s), no silence is longer than a tenth of what came',
+  (expected) => {
+    const bytes = 200_000_000;
+    const steps = Array.from({ length: 2_000 }, (_, i) => ({ bytes: ((i + 1) * bytes) / 2_000, at: i })); // all within two seconds
+    const told = heard(expected, steps).map(([say]) => Number(/: ([\d.]+) MB/.exec(say)?.[1] ?? 0) * 1_000_000);
+    const silences = [...told, bytes].map((at, i) => at - (told[i - 1] ?? 0));
+    expect(Math.max(...silences)).toBeLessThanOrEqual(bytes / 10 + bytes / 2_000);
+    expect(told.length).toBeLessThan(80);
+  },
+);

@@ -19,12 +19,12 @@ export type TestPostgres = {
   stop(): Promise<void>;
 };
 
-export async function startTestPostgres(major: Major = 15): Promise<TestPostgres> {
+export async function startTestPostgres(major: Major = 15, settings: Record<string, string> = {}): Promise<TestPostgres> {
   const folder = mkdtempSync(join(tmpdir(), 'capstan-pg-'));
   execFileSync('chmod', ['755', folder]);
   const binaries = await reachableBinaries(await embedded(major), join(folder, 'native'));
   const password = await initCluster(binaries, join(folder, 'data'));
-  const cluster = await startCluster(binaries, join(folder, 'data'));
+  const cluster = await startCluster(binaries, join(folder, 'data'), settings);
   const url = (database = 'postgres', user = 'supabase_admin', pass = password) =>
     `postgres://${user}:${encodeURIComponent(pass)}@127.0.0.1:${cluster.port}/${database}`;
   const sql = async (text: string, database = 'postgres') => {
@@ -68,6 +68,10 @@ export function whyWithoutClients(...majors: readonly Major[]): string | undefin
   const lacking = majors.filter((major) => major !== 15 && !existsSync(join(clientsOf(major), 'pg_dump')));
   return lacking.length === 0 ? undefined : `needs pg_dump ${lacking.join(', ')}: scripts/pg-client-17.sh`;
 }
+
+/** Makes a table of about 1.3 kB a row that hardly compress, so that its part takes a while and several pieces of an upload. */
+export const largeTable = (name: string, rows: number): string =>
+  `create table public.${name} as select g, (select string_agg(md5(g::text || i::text || random()::text), '') from generate_series(1, 40) i) as t from generate_series(1, ${rows}) g`;
 
 const packages: Record<string, string> = {
   pg_dump: 'postgresql-client-15',

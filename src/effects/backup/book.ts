@@ -57,10 +57,16 @@ export const revealOf = (ctx: Pick<EffectContext, 'secrets'>): Reveal => ctx.sec
 
 const stretch = promisify(scrypt) as (password: string, salt: string, length: number) => Promise<Buffer>;
 
+/** The key that was stretched last: each time costs 16 MB, which the process does not give back, and a tenth of a second. */
+let stretched: { of: string; key: Promise<Buffer> } | undefined;
+
 /** Signs a text so that only who has the passphrase can make or change it. Slow on purpose: a weak passphrase must not be guessed from it. */
 export async function signText(passphrase: string, keyId: string, text: string): Promise<string> {
-  const key = await stretch(passphrase, `capstan manifest ${keyId}`, 32);
-  return createHmac('sha256', key).update(text).digest('hex');
+  const of = sha256Of(JSON.stringify([passphrase, keyId]));
+  if (stretched?.of !== of) stretched = { of, key: stretch(passphrase, `capstan manifest ${keyId}`, 32) };
+  return createHmac('sha256', await stretched.key)
+    .update(text)
+    .digest('hex');
 }
 
 export function sameText(a: string, b: string): boolean {

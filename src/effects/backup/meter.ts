@@ -1,4 +1,4 @@
-/** What went by: bytes, SHA-256, and progress at every tenth of what is expected, at least each two seconds. */
+/** What went by: bytes, SHA-256, and progress at every tenth, at least each two seconds. */
 import { createHash } from 'node:crypto';
 import { Transform } from 'node:stream';
 
@@ -20,15 +20,23 @@ export function createMeter(onBytes?: (bytes: number) => void): Meter {
 
 export type Report = (say: string, percent?: number) => void;
 
-/** Turns a growing count into sentences: each tenth of `expected`, and each two seconds where it is unknown or slow. */
+/** Below this nobody waits for a tenth. */
+const smallest = 1_000_000;
+
+/**
+ * Turns a growing count into sentences: each tenth of `expected`, each tenth more than was told last, and each two seconds where it is slow.
+ * A guess of the size that is far too large or too small, or none, so never makes a silence of more than a tenth of what there is.
+ */
 export function createProgress(what: string, expected: number | undefined, now: () => number, report: Report): (bytes: number) => void {
   const began = now();
   let tenth = 0;
   let toldAt = began;
+  let told = smallest;
   return (bytes) => {
     const at = now();
     const reached = expected === undefined || expected <= 0 ? 0 : Math.min(9, Math.floor((10 * bytes) / expected));
-    if (reached <= tenth && at - toldAt < 2_000) return;
+    if (reached <= tenth && bytes < told * 1.1 && at - toldAt < 2_000) return;
+    told = Math.max(smallest, bytes);
     tenth = Math.max(tenth, reached);
     toldAt = at;
     const rate = at > began ? bytes / ((at - began) / 1_000) : bytes;

@@ -16,7 +16,15 @@ import { bridgeWarnings } from './plan-backup.ts';
 import { maintenance, type RestorePlan, rolesOf } from './restore-document.ts';
 import { gatewayOf } from './restore-gateway.ts';
 import { planOtherParts } from './restore-other-parts.ts';
-import { requireExtensions, requireFree, requireInUse, requireLasting, requireServer, requireSpace } from './restore-preflight.ts';
+import {
+  followers,
+  requireExtensions,
+  requireFree,
+  requireInUse,
+  requireLasting,
+  requireServer,
+  requireSpace,
+} from './restore-preflight.ts';
 import type { RolesDocument } from './roles.ts';
 import { contentsOf, openBackup } from './verify.ts';
 
@@ -56,7 +64,8 @@ export function planRestore(deps: BackupDeps) {
           await requireInUse(client, file.database);
           await requireExchangeable(place, file.database, contents, input.schema);
         }
-        const downtime = input.mode === 'replace' ? await announce(deps, ctx, client, target, file.database, file.rawBytes) : null;
+        const downtime =
+          keepAs === null ? null : await announce(deps, ctx, client, { target, database: file.database, keepAs, rawBytes: file.rawBytes });
         // Restoring beside takes its time too, and so does the second approval.
         if (downtime) requireLasting(place, ctx.now(), 30 * 60_000 + 3_000 * downtime.shown.expectSeconds);
         const { create, absent } = await missingRoles(client, contents, roles);
@@ -157,11 +166,10 @@ async function announce(
   deps: BackupDeps,
   ctx: EffectContext,
   client: Client,
-  target: string,
-  database: string,
-  rawBytes: number,
+  { target, database, keepAs, rawBytes }: { target: string; database: string; keepAs: string; rawBytes: number },
 ): Promise<{ service: string | null; shown: NonNullable<z.infer<typeof contract.output>['downtime']>; warnings: Warning[] }> {
-  const { bytes, sessions, slots } = await requireInUse(client, database);
+  const inUse = await requireInUse(client, database);
+  const { bytes, sessions } = inUse;
   const { service, say } = await gatewayOf(deps, ctx, target);
   const expectSeconds = 15 + Math.ceil((2 * bytes + rawBytes) / bytesPerSecond);
   return {
@@ -172,17 +180,7 @@ async function announce(
       expectSeconds,
       say: `${say} ${sessions} connections of ${database} are ended, and none is let in until it is replaced: about ${expectSeconds} seconds.`,
     },
-    warnings: [
-      ...(service === null ? [{ code: 'GATEWAY_STAYS_OPEN', say }] : []),
-      ...(slots.length === 0
-        ? []
-        : [
-            {
-              code: 'REPLICATION_SLOTS',
-              say: `Replication slots belong to the database that is replaced and stay with it; their readers must make new ones: ${slots.join(', ')}.`,
-            },
-          ]),
-    ],
+    warnings: [...(service === null ? [{ code: 'GATEWAY_STAYS_OPEN', say }] : []), ...followers(inUse, keepAs)],
   };
 }
 

@@ -70,11 +70,21 @@ export function requireLasting({ bridge }: Pick<DatabasePlace, 'bridge'>, now: n
   });
 }
 
+export type InUse = {
+  bytes: number;
+  sessions: number;
+  /** Logical ones, which belong to one database; physical ones copy the whole server and are not touched. */
+  slots: { name: string; plugin: string; active: boolean }[];
+  subscriptions: string[];
+};
+
 /** Throws NOTHING_TO_REPLACE. Answers the size of what is in use and how many connections it has now. */
-export async function requireInUse(client: Client, database: string): Promise<{ bytes: number; sessions: number; slots: string[] }> {
-  const { rows } = await client.query<{ bytes: string; sessions: number; slots: string[] }>(
+export async function requireInUse(client: Client, database: string): Promise<InUse> {
+  const { rows } = await client.query<Omit<InUse, 'bytes'> & { bytes: string }>(
     `select pg_database_size(d.oid)::text as bytes, (select count(*)::int from pg_stat_activity a where a.datid = d.oid) as sessions,
-       array(select slot_name::text from pg_replication_slots s where s.database = d.datname and not s.temporary order by 1) as slots
+       coalesce((select jsonb_agg(jsonb_build_object('name', slot_name, 'plugin', plugin, 'active', active) order by slot_name)
+         from pg_replication_slots s where s.database = d.datname and not s.temporary), '[]') as slots,
+       array(select subname::text from pg_subscription s where s.subdbid = d.oid order by 1) as subscriptions
      from pg_database d where d.datname = $1`,
     [database],
   );
@@ -129,4 +139,27 @@ async function freeBytes(client: Client): Promise<number | undefined> {
   } finally {
     await client.query('rollback').catch(() => undefined);
   }
+}
+
+/** What follows a database by its number, not by its name: after the exchange it goes on with the one that is kept. Pure. */
+export function followers({ slots, subscriptions }: Pick<InUse, 'slots' | 'subscriptions'>, keepAs: string): Warning[] {
+  const told = slots.map(({ name, plugin, active }) => `${name} (${plugin}, ${active ? 'read now' : 'read by nobody now'})`).join(', ');
+  return [
+    ...(slots.length === 0
+      ? []
+      : [
+          {
+            code: 'REPLICATION_SLOTS',
+            say: `Replication slots belong to the database that is replaced and stay with it as ${keepAs}: ${told}. Their readers find none in the restored one and must begin anew there; until a slot is dropped (select pg_drop_replication_slot('NAME')) the server keeps every WAL file for it, and its disk fills.`,
+          },
+        ]),
+    ...(subscriptions.length === 0
+      ? []
+      : [
+          {
+            code: 'SUBSCRIPTIONS',
+            say: `Subscriptions of the database that is replaced stay with it and go on writing into ${keepAs}: ${subscriptions.join(', ')}. Disable them there (alter subscription NAME disable); in the restored one they are switched off until you enable and refresh them.`,
+          },
+        ]),
+  ];
 }

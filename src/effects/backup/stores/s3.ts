@@ -4,15 +4,15 @@
  *    and `sweep` aborts them. It is not resumed: pg_dump never writes the same bytes twice, so the part of the backup begins anew.
  * 2. Every part goes with its SHA-256, which the store compares; what it answers for the whole is compared with ours. A store that says
  *    nothing of it must at least hold as many bytes as were sent. The manifest's hash, read back by `verify`, stays the last judge.
- * 3. Of an upload at most two parts are held, 16 MiB: a part may have to be sent again, a stream cannot be read again, and S3 takes no part
- *    below 5 MiB. Larger ones come only with dumps of more than 50 GiB, which would need more than 10,000 parts.
+ * 3. Of an upload three parts of 5 MiB are held: a part may have to be sent again, a stream cannot be read again, and S3 takes none that is
+ *    smaller. Larger ones come only with what would need more than 10,000 of them, from 32 GiB on.
  */
 
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { AppError } from '../../../errors.ts';
-import { createPartHashes, isDamaged, retryDamaged, storeDamages } from './s3-checksums.ts';
+import { isDamaged, retryDamaged, storeDamages } from './s3-damage.ts';
+import { uploadStream } from './s3-upload.ts';
 import { type BackupStore, checkedPath, missingFile, type Stored } from './store.ts';
 
 export type S3Place = {
@@ -36,10 +36,10 @@ const mostParts = 10_000;
 /** How long a store may take to show that it is there. */
 const reachMs = 15_000;
 
-/** Parts of 8 MiB, larger only where the expected size would need more than the 10,000 that S3 allows. Pure. */
+/** Parts of 5 MiB, the least that S3 takes, larger only where the expected size would need more than the 10,000 that S3 allows. Pure. */
 export function partSizeFor(expect: number | undefined): number {
   const needed = Math.ceil(((expect ?? 0) * 1.5) / mostParts);
-  return Math.max(8 * mib, Math.ceil(needed / mib) * mib);
+  return Math.max(5 * mib, Math.ceil(needed / mib) * mib);
 }
 
 export async function createS3Store(s3: S3Place): Promise<BackupStore> {
@@ -75,9 +75,8 @@ export async function createS3Store(s3: S3Place): Promise<BackupStore> {
       throw toAppError(error, place);
     }
   };
-  const withdrawn = async (path: string): Promise<AppError> => {
-    await client.send(new sdk.DeleteObjectCommand({ Bucket, Key: keyOf(path) })).catch(() => undefined); // the next attempt writes over it
-    return storeDamages(place);
+  const remove = async (path: string): Promise<void> => {
+    await said(client.send(new sdk.DeleteObjectCommand({ Bucket, Key: keyOf(path) })));
   };
   const abortUploads = async (prefix: string): Promise<number> => {
     let aborted = 0;
@@ -100,46 +99,17 @@ export async function createS3Store(s3: S3Place): Promise<BackupStore> {
       await said(client.send(new sdk.ListObjectsV2Command({ Bucket, Prefix: s3.prefix, MaxKeys: 1 }), { abortSignal: patience }));
     },
     async put(path, body, { signal, expect }) {
-      const { Upload } = await import('@aws-sdk/lib-storage');
-      const partSize = partSizeFor(expect);
-      const { stream: through, sent: ours } = createPartHashes(partSize);
-      const checksum = s3.checksums === false ? {} : { ChecksumAlgorithm: 'SHA256' as const };
-      const upload = new Upload({
-        client,
-        params: { Bucket, Key: keyOf(path), Body: through, ...checksum },
-        partSize,
-        queueSize: 2,
-        leavePartsOnError: false,
-      });
-      // Whichever side fails first is the reason; the other is only torn down. A failing source must never end as a shorter object.
-      let failure: { error: unknown } | undefined;
-      const fails = (error: unknown) => {
-        failure ??= { error };
-      };
-      const fed = pipeline(body, through, { ...(signal ? { signal } : {}) }).catch(async (error: unknown) => {
-        fails(error);
-        await upload.abort();
-      });
-      // Also when all was read and only the store is still slow.
-      const stop = () => void upload.abort();
-      if (signal?.aborted) stop();
-      signal?.addEventListener('abort', stop, { once: true });
-      const sent = upload.done().then(
-        async ({ ChecksumSHA256: theirs }) => {
-          const { bytes, sha256 } = ours();
-          const same = theirs === undefined ? (await stat(path))?.bytes === bytes : theirs === sha256;
-          if (!same) fails(await withdrawn(path));
-        },
-        (error: unknown) => {
-          fails(toAppError(error, place));
-          through.destroy();
-        },
-      );
-      await Promise.all([fed, sent]);
-      signal?.removeEventListener('abort', stop);
-      if (!failure) return;
-      await abortUploads(keyOf(path)).catch(() => undefined); // what stays is swept by the next attempt
-      throw signal?.aborted ? signal.reason : failure.error;
+      const told = (error: unknown) => toAppError(error, place);
+      const upload = { sdk, client, Bucket, Key: keyOf(path), partSize: partSizeFor(expect), checksums: s3.checksums !== false, told };
+      try {
+        const { bytes, compared } = await uploadStream(upload, body, signal);
+        if (!compared && (await stat(path))?.bytes !== bytes) throw storeDamages(place);
+      } catch (error) {
+        // What is left in spite of that, the next attempt sweeps and writes over.
+        await abortUploads(keyOf(path)).catch(() => undefined);
+        if (error instanceof AppError && error.code === 'STORE_DAMAGES') await remove(path).catch(() => undefined);
+        throw error;
+      }
     },
     async open(path, signal) {
       try {
@@ -171,9 +141,7 @@ export async function createS3Store(s3: S3Place): Promise<BackupStore> {
         token = page.NextContinuationToken;
       }
     },
-    async remove(path) {
-      await said(client.send(new sdk.DeleteObjectCommand({ Bucket, Key: keyOf(path) })));
-    },
+    remove,
     sweep: (folder) => abortUploads(`${keyOf(folder)}/`),
     removeFolder: async () => undefined,
     free: async () => undefined,
