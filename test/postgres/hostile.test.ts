@@ -18,10 +18,12 @@ import { readBySql } from '../../src/sql-reading.ts';
 import { dataFolder, withoutAutovacuum } from '../helpers/data-folder.ts';
 import { majors, startServer, type TestServer } from '../helpers/databases.ts';
 import { accessToken, type FakeManagement, projectRef, startManagement } from '../helpers/fake-management.ts';
+import { type Pgbouncer, startPgbouncer, whyWithoutPgbouncer } from '../helpers/pgbouncer.ts';
 import { waysInto } from '../helpers/sandbox-ways.ts';
 import { deployStack, openSandbox } from '../sandbox/client.ts';
 import { bait, hostile } from './hostile-corpus.ts';
 
+const whyNoBouncer = whyWithoutPgbouncer();
 const folder = mkdtempSync(join(tmpdir(), 'capstan-hostile-'));
 const mark = join(folder, 'mark');
 /** As in the product: a statement may get the session that the one before it had. */
@@ -184,6 +186,7 @@ test('the corpus has at least 200 statements, none twice', () => {
 describe.each(majors)('Postgres %i', (major) => {
   let server: TestServer;
   let cloud: FakeManagement;
+  let bouncer: Pgbouncer | undefined;
   const labs: Record<string, Lab> = {};
   beforeAll(async () => {
     mkdirSync(mark, { recursive: true });
@@ -205,6 +208,7 @@ describe.each(majors)('Postgres %i', (major) => {
     });
     labs['read-only role'] = lab;
     cloud = await startManagement({ server });
+    if (whyNoBouncer === undefined) bouncer = await startPgbouncer(server, 'session');
     labs['Management API'] = {
       ...lab,
       target: {
@@ -214,10 +218,12 @@ describe.each(majors)('Postgres %i', (major) => {
         management: { ref: projectRef, token: accessToken },
       },
     };
+    labs['a real pooler'] = { ...lab, target: { name: 'lab', reach: {}, addresses: bouncer === undefined ? [] : [bouncer.address] } };
     labs['postgres'] = { ...lab, target: { name: 'lab', reach: {}, addresses: [at('postgres')] } };
   });
   afterAll(async () => {
     cloud?.close();
+    await bouncer?.stop();
     await server.stop();
   });
 
@@ -253,6 +259,9 @@ describe.each(majors)('Postgres %i', (major) => {
 
   corpusOn('as supabase_read_only_user', () => labs['read-only role'] as Lab, ['direct']);
   corpusOn('as a project of the cloud', () => labs['Management API'] as Lab, ['management']);
+  // One major is enough to try what stands between.
+  if (major === 17 && whyNoBouncer === undefined)
+    corpusOn('behind a real PgBouncer', () => labs['a real pooler'] as Lab, ['session-pooler']);
   corpusOn('as postgres', () => labs['postgres'] as Lab, ['direct']);
 
   test('the corpus bites: a READ ONLY session of a role that is no superuser is not enough', async () => {
