@@ -4,7 +4,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { startChild } from '../../src/effects/backup/child.ts';
 import { compareCatalogs } from '../../src/effects/backup/compare-catalogs.ts';
+import { stopFlags, wholeEnd } from '../../src/effects/backup/newer-client.ts';
+import { pgClientFor } from '../../src/effects/backup/programs.ts';
 import { packageFile } from '../../src/package-root.ts';
 import { type BackupApp, openBackupApp, removeHome } from '../helpers/backup-app.ts';
 import { byHand, startTestPostgres, type TestPostgres, whyWithout, whyWithoutClients } from '../helpers/backup-postgres.ts';
@@ -27,6 +30,33 @@ for (const from of majors)
 
 /** What Postgres 16 and newer write in other words than 15, although it is the same. */
 const otherWords = ['view public.names: definition differs', 'materializedView public.per_mood: definition differs'];
+
+const whyNotNewer = withoutPrograms ?? whyWithoutClients(17);
+test.skipIf(whyNotNewer)(
+  `pg_restore of Postgres 17 plays an archive into a server of 15, and what really fails is told${whyNotNewer === undefined ? '' : ` (skipped: ${whyNotNewer})`}`,
+  async () => {
+    const server = await startTestPostgres(15);
+    try {
+      await server.sql(fixture('nasty-schema'));
+      const client = await pgClientFor('pg_restore', 17);
+      const archive = execFileSync('pg_dump', ['-Fc', server.url()], { env: byHand(server), maxBuffer: 1e8 });
+      const play = async (database: string) => {
+        await server.sql(`create database ${database} template template0`);
+        const child = startChild({ file: client.file, args: [...stopFlags(client, 15), `--dbname=${server.url(database)}`] });
+        child.stdout.resume();
+        child.stdin.end(archive);
+        await wholeEnd(child.ended, client, 15);
+      };
+      await play('newer');
+      expect(compareCatalogs(await catalogOf(server, 'postgres'), await catalogOf(server, 'newer')).differences).toEqual([]);
+      await server.sql('alter role reporting rename to away');
+      await expect(play('lacking')).rejects.toMatchObject({ code: 'PROGRAM_FAILED' });
+    } finally {
+      await server.stop();
+    }
+  },
+  120_000,
+);
 
 function roundTrip(from: (typeof majors)[number], to: (typeof majors)[number]) {
   let source: TestPostgres;

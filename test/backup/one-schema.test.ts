@@ -188,6 +188,12 @@ test('the two lines that only psql understands are taken off, and nothing that l
   const body = 'create function f() as $$\n\\restrict other\n\\unrestrict abc2\n$$;\n';
   expect(sqlOnly(`--\n\n\\restrict abc\n${body}\n\\unrestrict abc\n\n`)).toBe(`--\n\n${body}\n\n`);
   expect(sqlOnly('select 1;\n')).toBe('select 1;\n');
+  const settings = (more: string) =>
+    `--\n-- PostgreSQL database dump\n--\n\nSET statement_timeout = 0;\n${more}SET client_encoding = 'UTF8';\n`;
+  const made = 'CREATE FUNCTION f() AS $$\nSET transaction_timeout = 0;\n$$;\n';
+  const newer = settings('SET transaction_timeout = 0;\n') + made;
+  expect([sqlOnly(newer, 15), sqlOnly(newer, 17)]).toEqual([settings('') + made, newer]);
+  expect(sqlOnly(settings('') + made, 15)).toBe(settings('') + made);
 });
 
 const failures: [error: unknown, committing: boolean, expected: Record<string, unknown>][] = [

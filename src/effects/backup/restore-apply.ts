@@ -15,6 +15,7 @@ import { endSessionsOf, libpqOf } from './connection.ts';
 import type { DatabaseContents, DatabaseProperties } from './database-contents.ts';
 import type { BackupDeps } from './deps.ts';
 import { createProgress } from './meter.ts';
+import { stopFlags, wholeEnd } from './newer-client.ts';
 import { readEncrypted } from './pipeline.ts';
 import { pgClientFor } from './programs.ts';
 import { repairAccess } from './restore-access.ts';
@@ -151,10 +152,11 @@ async function restoreInto(ctx: EffectContext, { plan, place, backup, file }: Op
   const { rows } = await beside(place, ctx, plan, (client) =>
     client.query<{ major: number }>(`select current_setting('server_version_num')::int / 10000 as major`),
   );
-  const program = await pgClientFor('pg_restore', Math.max(rows[0]?.major ?? 0, backup.manifest.server.major));
+  const serverMajor = rows[0]?.major ?? 0;
+  const program = await pgClientFor('pg_restore', Math.max(serverMajor, backup.manifest.server.major));
   const child = startChild({
     file: program.file,
-    args: ['--exit-on-error', '--no-password', `--dbname=${dbname}`],
+    args: [...stopFlags(program, serverMajor), '--no-password', `--dbname=${dbname}`],
     signal: ctx.signal,
     ...libpq,
   });
@@ -171,7 +173,7 @@ async function restoreInto(ctx: EffectContext, { plan, place, backup, file }: Op
       throw error;
     });
     await verdict;
-    await child.ended;
+    await wholeEnd(child.ended, program, serverMajor);
   } catch (error) {
     child.stop();
     await child.ended.catch(() => undefined);

@@ -38,7 +38,10 @@ export async function readDefinitions(ctx: EffectContext, place: DatabasePlace, 
   );
   const { file } = await pgClientFor('pg_restore', major);
   const section = async (name: 'pre-data' | 'post-data') =>
-    sqlOnly((await outputOf(ctx, file, [`--section=${name}`, `--schema=${schema}`, '--no-publications', '-f', '-'], archive)).toString());
+    sqlOnly(
+      (await outputOf(ctx, file, [`--section=${name}`, `--schema=${schema}`, '--no-publications', '-f', '-'], archive)).toString(),
+      major,
+    );
   const made = casts.flatMap((each) => [
     `CREATE ${each.cast} ${each.way};`,
     ...(each.comment === null ? [] : [`COMMENT ON ${each.cast} IS ${literal(each.comment)};`]),
@@ -46,11 +49,15 @@ export async function readDefinitions(ctx: EffectContext, place: DatabasePlace, 
   return { before: [await section('pre-data'), ...made].join('\n'), after: await section('post-data') };
 }
 
-/** Newer programs fence their text by two lines that only psql understands. Pure. */
-export function sqlOnly(text: string): string {
+/** Newer programs fence their text by two lines that only psql understands, and begin with a setting that servers before 17 do not know. Pure. */
+export function sqlOnly(text: string, serverMajor = Number.POSITIVE_INFINITY): string {
   const key = /^\\restrict (\S+)$/m.exec(text)?.[1];
-  return key === undefined ? text : text.replace(`\\restrict ${key}\n`, '').replace(`\\unrestrict ${key}\n`, '');
+  const open = key === undefined ? text : text.replace(`\\restrict ${key}\n`, '').replace(`\\unrestrict ${key}\n`, '');
+  return serverMajor >= 17 ? open : open.replace(head, '$1');
 }
+
+/** The settings with which pg_restore begins: nothing that a person made stands before them. */
+const head = /^((?:(?:--[^\n]*|SET [^\n]*;)?\n)*?)SET transaction_timeout = 0;\n/;
 
 async function outputOf(
   ctx: EffectContext,
