@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeBridgeKeys } from '../../src/effects/bridge/token.ts';
 import { errorOf } from '../helpers/dokploy-lab.ts';
-import { codeOf, me, openStage, type Stage } from '../helpers/wizard-stage.ts';
+import { codeOf, me, openStage, person, type Stage } from '../helpers/wizard-stage.ts';
 import { call, deployStack, openSandbox, type Stack } from '../sandbox/client.ts';
 
 let box: Awaited<ReturnType<typeof openSandbox>>;
@@ -105,4 +105,25 @@ test('a target that is on no Dokploy is refused, and a second bridge at one host
   expect(await stage.settle(review.runId)).toMatchObject({ status: 'done' });
   await stage.app.registry.addTarget({ name: 'elsewhere', kind: 'self-hosted', tags: [], record: { url: '', secrets: {}, facts: {} } }, []);
   expect(await start({ target: 'elsewhere' })).toMatchObject({ state: 'notInstalled', error: { code: 'TARGET_NOT_ON_DOKPLOY' } });
+}, 90_000);
+
+test('a process that goes away while the bridge is deployed leaves a job that the next one follows, and does not queue it again', async () => {
+  const review = await start({ host: 'bridge-left.supabase.test' });
+  box.sandbox.setFaults(['slow-deploy:1']);
+  expect(await codeOf(stage.app.engine.advance({ run: review.runId, event: 'approve' }, me))).toBe('APPROVAL_REQUIRED');
+  const [asked] = (await stage.app.engine.pendingApprovals(review.runId)).slice(-1);
+  await stage.app.engine.approve(asked?.id ?? '', person);
+  await expect.poll(() => box.sandbox.state().jobs.map(({ state }) => state), { timeout: 10_000 }).toEqual(['active']);
+  await stage.app.worker.stop(1_500);
+  stage.app.close();
+  stage = await openStage(box.sandbox, stage.home);
+  const inUse = await stage.settle(review.runId);
+  expect(inUse, JSON.stringify(inUse.error)).toMatchObject({ state: 'inUse' });
+  const { composeId } = inUse.details['bridge'] as { composeId: string };
+  const deployed = box.sandbox
+    .journal()
+    .filter(({ procedure, identity }) => procedure === 'job.deploy' && identity?.['composeId'] === composeId);
+  expect(deployed).toHaveLength(1);
+  await stage.app.engine.advance({ run: review.runId, event: 'remove' }, me);
+  expect(await stage.settle(review.runId)).toMatchObject({ status: 'done' });
 }, 90_000);

@@ -118,12 +118,7 @@ export function createBridgeHandlers(deps: RemoveDeps) {
             path: '/',
             serviceName: relayService,
           });
-        const earlier = await client.deployments(composeId);
-        if (!earlier.some(({ status }) => status === 'done')) {
-          await client.deploy({ composeId, title: `Bridge to ${plan.target} (${ctx.key})`, description: signOf(ctx) });
-          const { status } = await followDeployment(ctx, client, composeId, new Set(earlier.map(({ deploymentId }) => deploymentId)));
-          if (status !== 'done') throw notDeployed(plan);
-        }
+        await deployed(ctx, client, plan, composeId);
         return toOutput(plan, composeId);
       },
       async probe(ctx, input, before): Promise<Probe<Output>> {
@@ -210,6 +205,18 @@ export function createBridgeHandlers(deps: RemoveDeps) {
       },
     }),
   };
+}
+
+/** The job of an attempt that was cut off may still be under way: it is followed, not queued a second time. Throws BRIDGE_NOT_DEPLOYED. */
+async function deployed(ctx: EffectContext, client: DokployClient, plan: Plan, composeId: string): Promise<void> {
+  const ours = await client.findDeployment(composeId, ctx.key);
+  const rows = await client.deployments(composeId);
+  if (rows.some(({ status }) => status === 'done')) return;
+  const underWay = ours.where === 'queue' || (ours.where === 'row' && ours.row.status === 'running');
+  if (!underWay) await client.deploy({ composeId, title: `Bridge to ${plan.target} (${ctx.key})`, description: signOf(ctx) });
+  const ended = rows.filter(({ status }) => status !== 'running').map(({ deploymentId }) => deploymentId);
+  const { status } = await followDeployment(ctx, client, composeId, new Set(ended));
+  if (status !== 'done') throw notDeployed(plan);
 }
 
 const toOutput = ({ host }: Plan, composeId: string): Output => ({ composeId, url: `https://${host}` });

@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { setTimeout as wait } from 'node:timers/promises';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import type { StackService } from '../state.ts';
@@ -32,7 +33,10 @@ export async function startRelay(
   const to = database === undefined ? '127.0.0.1:1' : `${database.host}:${database.port}`;
   const env = { ...service.env, TO: to, PORT: '0' };
   const child = spawn(process.execPath, service.command.slice(1), { env, stdio: ['ignore', 'pipe', 'inherit'] });
-  const port = await portOf(child);
+  const port = await portOf(child).catch((error: unknown) => {
+    child.kill('SIGKILL');
+    throw error;
+  });
   return {
     port,
     async close() {
@@ -44,10 +48,18 @@ export async function startRelay(
   };
 }
 
+/** A deployment that waits for ever would hold the queue for ever. */
+const patienceMs = 60_000;
+
 async function portOf(child: ChildProcess): Promise<number> {
   if (child.stdout === null) throw new TypeError('its output is a pipe');
   const lines = createInterface({ input: child.stdout });
-  const line = await Promise.race([once(lines, 'line'), once(child, 'exit').then(([code]) => [`it ended with ${code}`])]);
+  const over = new AbortController();
+  const line = await Promise.race([
+    once(lines, 'line'),
+    once(child, 'exit').then(([code, signal]) => [`it ended with ${signal ?? code}`]),
+    wait(patienceMs, ['it said nothing'], { signal: over.signal }),
+  ]).finally(() => over.abort());
   const port = Number(/^bridge (\d+)$/.exec(String(line[0]))?.[1]);
   if (Number.isInteger(port) && port > 0) return port;
   throw new Error(`the program of the service did not start: ${line[0]}`);
