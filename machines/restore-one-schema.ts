@@ -4,12 +4,21 @@
  * 2. A refused or failed exchange changed nothing; it is looked at anew, and approved anew, before it is tried again.
  */
 import { assign } from 'xstate';
+import { z } from 'zod';
 import { noPayload } from './effects/meta.ts';
 import { answeredRestore as answered, restoreFailed as failed, restoring, schemaScope, scope } from './restore-setup.ts';
 import { addWarnings } from './wizard-context.ts';
 
 const keepBeside = { title: 'Leave the copy beside; the schema in use stays as it is', payload: noPayload };
-const lookAgain = { title: 'Look at the schema again', payload: noPayload };
+const lookAgain = {
+  title: 'Look at the schema again',
+  payload: z.strictObject({
+    leaveLost: z
+      .boolean()
+      .optional()
+      .describe('Do not make again what other schemas had of this one and lost since, such as a foreign key that does not hold any more'),
+  }),
+};
 
 export const oneSchemaStates = {
   lookingAtSchema: restoring.createStateConfig({
@@ -17,7 +26,7 @@ export const oneSchemaStates = {
     invoke: {
       id: 'planSchema',
       src: 'restore.planSchema@1',
-      input: ({ context }) => scope(context),
+      input: ({ context }) => ({ ...scope(context), leaveLost: context.leaveLost }),
       onDone: {
         target: 'schemaReview',
         actions: assign(({ context, event }) => ({
@@ -49,7 +58,10 @@ export const oneSchemaStates = {
     },
     on: {
       exchange: { target: 'exchanging', actions: assign(answered) },
-      lookAgain: { target: 'lookingAtSchema', actions: assign(answered) },
+      lookAgain: {
+        target: 'lookingAtSchema',
+        actions: assign(({ event }) => ({ ...answered, leaveLost: event.leaveLost ?? false })),
+      },
       keepBeside: { target: 'finishing', actions: assign(answered) },
     },
   }),
@@ -74,7 +86,10 @@ export const oneSchemaStates = {
       rollback: { to: 'review', when: 'offered' },
     },
     on: {
-      lookAgain: { target: 'lookingAtSchema', actions: assign(answered) },
+      lookAgain: {
+        target: 'lookingAtSchema',
+        actions: assign(({ event }) => ({ ...answered, leaveLost: event.leaveLost ?? false })),
+      },
       keepBeside: { target: 'finishing', actions: assign(answered) },
     },
   }),

@@ -51,6 +51,8 @@ export type RestoreContext = {
   applied: Out<typeof applyDatabase> | null;
   proof: Out<typeof proveRestore> | null;
   schemaPlan: Out<typeof planSchema> | null;
+  /** What other schemas had of the one that returns, and lost since, is not made again. */
+  leaveLost: boolean;
   exchanged: Out<typeof replaceSchema> | null;
   dropped: Out<typeof dropCopy> | null;
   gateway: Out<typeof closeGateway> | null;
@@ -64,9 +66,11 @@ export type RestoreContext = {
   warnings: Warning[];
 };
 
-export type RestoreEvent = {
-  type: 'approve' | 'retry' | 'accept' | 'swap' | 'exchange' | 'lookAgain' | 'keepBeside';
-};
+export type RestoreEvent =
+  | {
+      type: 'approve' | 'retry' | 'accept' | 'swap' | 'exchange' | 'keepBeside';
+    }
+  | { type: 'lookAgain'; leaveLost?: boolean | undefined };
 
 /** Types, contracts and guards of a restore; the states of its two halves are made with `restoring.createStateConfig`. */
 export const restoring = setup({

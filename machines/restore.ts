@@ -26,6 +26,7 @@ export const restoreMachine = restoring.createMachine({
     applied: null,
     proof: null,
     schemaPlan: null,
+    leaveLost: false,
     exchanged: null,
     dropped: null,
     gateway: null,
@@ -205,7 +206,7 @@ export const restore = {
   description:
     'Verifies a backup whole, restores one database of it into a new one beside those in use, and compares definitions, owners, grants, settings and every row with what was backed up. With mode replace it then, asked again, takes the name of the one in use: the gateway is closed, connections end, what was in use is backed up, verified and kept, and any failure gives it back by itself; storage objects and edge functions follow. With mode schema only one schema, such as public, is then exchanged, asked again, in one transaction without a downtime; everything else stays as it is, and the present schema is kept. Needs a superuser connection. Risks: space for a second copy; with replace a downtime as long as a backup, announced in the plan. Usual duration: two minutes per GB.',
   aliases: ['restore_backup', 'restore_database', 'dokploy_restore_backup'],
-  revision: 4,
+  revision: 5,
   machine: restoreMachine,
   input: restoreInput,
   steps: [

@@ -16,7 +16,10 @@ export const planSchema = defineEffect({
   timeoutMs: 120_000,
   deadlineMs: 10 * 60_000,
   retry: { attempts: 3, baseMs: 500, maxMs: 4_000 },
-  input: restoreScope,
+  input: restoreScope.extend({
+    /** Leaves what pointed into the schema and was dropped since as it is. */
+    leaveLost: z.boolean(),
+  }),
   output: schemaReference.extend({
     schema: z.string(),
     /** The name under which the present one is kept, in the same database. */
@@ -30,6 +33,8 @@ export const planSchema = defineEffect({
     /** Objects of other schemas that are written anew so that they point to the restored one. */
     repoints: z.array(z.string()),
     moreRepoints: z.number().int(),
+    /** What other schemas had of it in the backup, was dropped since, and is made again. */
+    makesAgain: z.array(z.string()),
     publications: z.array(z.string()),
     keepCopy: z.boolean(),
     writes: z.array(z.string()),

@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { startChild } from '../../src/effects/backup/child.ts';
 import { compareCatalogs } from '../../src/effects/backup/compare-catalogs.ts';
 import { stopFlags, wholeEnd } from '../../src/effects/backup/newer-client.ts';
+import { catalogWithin } from '../../src/effects/backup/one-schema/within.ts';
 import { pgClientFor } from '../../src/effects/backup/programs.ts';
 import { packageFile } from '../../src/package-root.ts';
 import { type BackupApp, openBackupApp, removeHome } from '../helpers/backup-app.ts';
@@ -135,6 +136,23 @@ function roundTrip(from: (typeof majors)[number], to: (typeof majors)[number]) {
     expect(await empty.sql(marked, output.keptAs ?? '')).toEqual([{ n: 1 }]);
     await takeBack(at, asked.runId, 0);
     expect(await empty.sql(marked)).toEqual([{ n: 1 }]);
+  }, 120_000);
+
+  test('one schema of it takes the place of the one in use, with what was lost of it elsewhere, and comes back when that is taken back', async () => {
+    const before = dumpText(empty, 'postgres');
+    const asked = await at.run('restore', { backup: id, target: 'new', mode: 'schema', schema: 'public' });
+    const ready = await at.send(asked.runId, 'approve');
+    expect([ready.state, ready.error]).toEqual(['schemaReview', undefined]);
+    const view = await at.send(asked.runId, 'exchange');
+    expect([view.state, view.error]).toEqual(['done', undefined]);
+    const within = async (server: TestPostgres) => catalogWithin(await catalogOf(server, 'postgres'), 'public', ['supabase_realtime']);
+    const { differences, objects } = compareCatalogs(await within(source), await within(empty));
+    expect(differences).toEqual(from === to ? [] : otherWords);
+    expect(objects).toBeGreaterThan(30);
+    const calls = "select tgfoid::regprocedure::text as calls from pg_trigger where tgname = 'on_auth_user_created'";
+    expect(await empty.sql(calls)).toEqual([{ calls: 'on_auth_user()' }]);
+    expect((await takeBack(at, asked.runId, 0)).status).toBe('cancelled');
+    expect(dumpText(empty, 'postgres')).toBe(before);
   }, 120_000);
 
   test.runIf(from === to)(

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { portOf } from '../../src/effects/backup/deps.ts';
 import { sqlOnly } from '../../src/effects/backup/one-schema/definitions.ts';
+import { dropStatements, goneOf, lostOf, lostStatements, nothing, stillThere } from '../../src/effects/backup/one-schema/lost.ts';
 import { readReferences } from '../../src/effects/backup/one-schema/references.ts';
 import { castsSql } from '../../src/effects/backup/one-schema/references-sql.ts';
 import { joinStatements, leaveStatements, repointStatements } from '../../src/effects/backup/one-schema/repoint.ts';
@@ -133,6 +134,38 @@ describe.each(majors)('Postgres %i', (major) => {
     });
     expect(after).toEqual(before);
     expect(statements.length).toBeGreaterThan(20);
+  });
+
+  test('what was dropped is made again as it was, and only what is missing where its table still is', async () => {
+    const before = await readCatalog(portOf(client));
+    const found = await readReferences(client, 'public');
+    const { blockers: _, pointOut: __, views: ___, routines: ____, ...all } = found;
+    await inTransaction(async () => {
+      expect(lostOf(found, before)).toEqual(nothing);
+      for (const statement of dropStatements(all)) await client.query(statement);
+      const left = await readReferences(client, 'public');
+      expect({ ...left, views: [], routines: [], pointOut: [] }).toEqual({
+        ...nothing,
+        views: [],
+        routines: [],
+        blockers: [],
+        pointOut: [],
+      });
+      expect(stillThere(all, left)).toEqual(nothing);
+      const lost = lostOf(found, await readCatalog(portOf(client)));
+      expect(lost).toEqual(all);
+      for (const statement of lostStatements(lost)) await client.query(statement);
+      expect(await readReferences(client, 'public')).toEqual(found);
+      expect(stillThere(all, found)).toEqual(all);
+      expect(await readCatalog(portOf(client))).toEqual(before);
+      await client.query(
+        'drop view "App ""x""".over, "App ""x""".ann; drop function "App ""x""".how_many(); drop table "App ""x""".notes cascade',
+      );
+      const now = await readCatalog(portOf(client));
+      expect(goneOf(found, now)).toEqual(['routine App "x".how_many()', 'view App "x".ann']);
+      // Its table is gone too, and that is no matter of this schema.
+      expect(lostOf(found, now)).toEqual(nothing);
+    });
   });
 
   test('casts of its types are its own, those that Postgres makes with a range are not', async () => {

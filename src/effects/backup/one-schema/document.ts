@@ -28,6 +28,8 @@ export const schemaPlan = z.strictObject({
   /** False when there is no such schema now: then an empty one bears the mark. */
   existed: z.boolean(),
   references,
+  /** What pointed into the schema in the backup, was dropped since, and is made again. */
+  lost: references.pick({ triggers: true, policies: true, constraints: true, defaults: true, rules: true, eventTriggers: true }),
   /** Publications of the database in use that are no matter of all tables. */
   publications: z.array(z.string()),
   /** In which of them the present schema is, and in which the restored one will be. */

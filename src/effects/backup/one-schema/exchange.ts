@@ -6,6 +6,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Client } from 'pg';
+import type { Catalog } from '../../../catalog/model.ts';
 import { AppError } from '../../../errors.ts';
 import type { EffectContext } from '../../handler.ts';
 import { quoteVendorText } from '../../http/vendor-text.ts';
@@ -18,20 +19,22 @@ import { identifier, literal } from '../roles.ts';
 import type { Definitions } from './definitions.ts';
 import { type SchemaPlan, setSchemaMark, standingOf } from './document.ts';
 import { requireMovable } from './look.ts';
+import { lostStatements } from './lost.ts';
 import { type References, readReferences } from './references.ts';
 import { describeReferences, joinStatements, leaveStatements, membershipsOf, named, repointStatements } from './repoint.ts';
 import { copyRows, copySequences, refreshViews, rowsThatDiffer } from './rows.ts';
 import { lockTimeout, tellWatchers } from './transaction.ts';
 import { catalogWithin, rowsWithin } from './within.ts';
 
-export type Material = { definitions: Definitions; contents: DatabaseContents; copy: Client };
+/** `catalog` is that of the backup, in the words of this server. */
+export type Material = { definitions: Definitions; contents: DatabaseContents; catalog: Catalog; copy: Client };
 
 /** Answers how many objects were compared. */
 export async function exchangeSchema(ctx: EffectContext, client: Client, plan: SchemaPlan, material: Material): Promise<number> {
   const { schema, keepAs } = plan;
-  const { definitions, contents, copy } = material;
+  const { definitions, contents, catalog, copy } = material;
   const { tables, sequences } = rowsWithin(contents, schema);
-  const expected = catalogWithin(contents.catalog, schema, plan.publications);
+  const expected = catalogWithin(catalog, schema, plan.publications);
   await requireAsApproved(ctx, client, plan);
   await client.query(plan.existed ? renaming(schema, keepAs) : `create schema ${identifier(keepAs)}`);
   const owner = expected.schemas[0]?.owner ?? '';
@@ -45,6 +48,7 @@ export async function exchangeSchema(ctx: EffectContext, client: Client, plan: S
   await refreshViews(copy, client, schema);
   await runAll(client, [
     ...repointStatements(plan.references),
+    ...lostStatements(plan.lost),
     ...leaveStatements(plan.members, keepAs),
     ...joinStatements(plan.joins),
     ...commentStatements(schema, expected.schemas[0]?.comment),
@@ -57,6 +61,7 @@ export async function exchangeSchema(ctx: EffectContext, client: Client, plan: S
   const analyzed = expected.relations.filter(({ kind }) => kind === 'table' || kind === 'partitionedTable' || kind === 'materializedView');
   if (analyzed.length > 0) await client.query(`analyze ${analyzed.map(named).join(', ')}`);
   await requireNothingPointsTo(client, keepAs);
+  await requirePointsAsPlanned(client, plan);
   const { objects, differences } = compareCatalogs(expected, await found());
   throwIfDifferent(schema, differences);
   const { rows } = await client.query<{ id: string }>('select oid::text as id from pg_catalog.pg_namespace where nspname = $1', [schema]);
@@ -105,6 +110,18 @@ export async function requireNothingPointsTo(client: Client, schema: string): Pr
     fix: 'Report it with the details; restore the whole database in place (mode replace) meanwhile.',
     details: { held: lines.slice(0, 50) },
   });
+}
+
+/** Every definition, state and comment of what points into the schema is what it was, and what was lost is there. */
+async function requirePointsAsPlanned(client: Client, { schema, references, lost }: SchemaPlan): Promise<void> {
+  const found = await readReferences(client, schema);
+  const differences = (Object.keys(lost) as (keyof typeof lost)[]).flatMap((kind) => {
+    const [wanted, there] = [[...references[kind], ...lost[kind]], found[kind]].map((rows) =>
+      rows.map((row) => JSON.stringify(row)).sort(),
+    );
+    return isDeepStrictEqual(wanted, there) ? [] : [`${kind} of other schemas that point into it`];
+  });
+  throwIfDifferent(schema, differences);
 }
 
 function throwIfDifferent(schema: string, differences: readonly string[]): void {

@@ -71,7 +71,7 @@ export type Look = { existed: boolean; references: References; catalog: Catalog 
 /** The schema in one database, with what points into it. */
 export async function lookAtSchema(client: Client, schema: string): Promise<Look> {
   await client.query("select pg_catalog.set_config('search_path', '', false)");
-  const catalog = await readCatalog(portOf(client), ['schemas', 'relationsBrief', 'publications']);
+  const catalog = await readCatalog(portOf(client));
   return { existed: catalog.schemas.some(({ name }) => name === schema), references: await readReferences(client, schema), catalog };
 }
 

@@ -9,6 +9,7 @@ import { insideOf, openRestore } from '../restore-document.ts';
 import { contentsOf } from '../verify.ts';
 import { type SchemaPlan, schemaOf } from './document.ts';
 import { type Look, lookAtSchema, requireMovable, requireSchema } from './look.ts';
+import { goneOf, lostOf, nothing } from './lost.ts';
 import { describeReferences, type Membership, membershipsOf } from './repoint.ts';
 import { rowsWithin } from './within.ts';
 
@@ -27,6 +28,7 @@ export function planSchema(deps: BackupDeps) {
       const stamp = new Date(ctx.now()).toISOString().replace(/\D/g, '').slice(0, 14);
       const wanted = membershipsOf(copy.catalog, schema);
       const publications = inUse.catalog.publications.filter(({ allTables }) => !allTables).map(({ name }) => name);
+      const lost = input.leaveLost ? nothing : lostOf(copy.references, inUse.catalog);
       const document: SchemaPlan = {
         version: 1,
         schema,
@@ -34,10 +36,12 @@ export function planSchema(deps: BackupDeps) {
         asideAs: `${beginning(schema)}_undone_${stamp}`,
         existed: inUse.existed,
         references: inUse.references,
+        lost,
         publications,
         members: membershipsOf(inUse.catalog, schema),
         joins: wanted.filter(({ name }) => publications.includes(name)),
       };
+      const gone = goneOf(copy.references, inUse.catalog);
       const text = JSON.stringify(document);
       const { tables, rows } = rowsWithin(contents, schema);
       return {
@@ -49,11 +53,12 @@ export function planSchema(deps: BackupDeps) {
         rows,
         ...tablesThatChange(inUse, copy, schema),
         repoints: describeReferences(inUse.references).slice(0, shown),
+        makesAgain: describeReferences(lost).slice(0, shown),
         moreRepoints: Math.max(0, describeReferences(inUse.references).length - shown),
         publications: document.joins.map(({ name }) => said(name)),
         keepCopy: plan.keepCopy,
         writes: writesOf(document, rows, plan.keepCopy ? null : plan.into),
-        warnings: warningsOf(document, wanted),
+        warnings: warningsOf(document, wanted, gone),
       };
     },
   });
@@ -80,21 +85,23 @@ function tablesThatChange(inUse: Look, copy: Look, schema: string): { returns: s
   return { returns: without(then, now), goes: without(now, then) };
 }
 
-function writesOf({ schema, keepAs, existed, references, joins }: SchemaPlan, rows: number, drops: string | null): string[] {
+function writesOf({ schema, keepAs, existed, references, lost, joins }: SchemaPlan, rows: number, drops: string | null): string[] {
   const [name, kept] = [said(schema), said(keepAs)];
   const count = describeReferences(references).length;
+  const again = describeReferences(lost).length;
   return [
     'in one transaction on the database in use, which a failure anywhere takes back whole:',
     existed ? `rename the schema ${name} to ${kept}` : `make an empty schema ${kept}, since there is no ${name} now`,
     `make the schema ${name} as in the backup, with ${rows} rows, owners, grants and default privileges`,
     ...(count === 0 ? [] : [`point ${count} objects of other schemas to it`]),
+    ...(again === 0 ? [] : [`make ${again} of them again that were dropped since the backup`]),
     ...(joins.length === 0 ? [] : [`make its tables members of ${joins.length} publications, as in the backup`]),
     'compare definitions, owners, grants, sequences and every row with the backup before it is confirmed',
     ...(drops === null ? [] : [`afterwards drop the copy ${said(drops)}, which was only where it came from`]),
   ];
 }
 
-function warningsOf({ keepAs, existed, references, joins }: SchemaPlan, wanted: readonly Membership[]): Warning[] {
+function warningsOf({ keepAs, existed, references, joins }: SchemaPlan, wanted: readonly Membership[], gone: readonly string[]): Warning[] {
   const absent = wanted.filter(({ name }) => !joins.some((each) => each.name === name));
   const refusing = references.pointOut.filter(({ gives }) => !gives);
   const following = references.pointOut.length - refusing.length;
@@ -103,6 +110,17 @@ function warningsOf({ keepAs, existed, references, joins }: SchemaPlan, wanted: 
     ...(existed
       ? []
       : [{ code: 'SCHEMA_ABSENT', say: 'The database in use has no such schema now: nothing is replaced, it only returns.' }]),
+    ...(gone.length === 0
+      ? []
+      : [
+          {
+            code: 'NOT_MADE_AGAIN',
+            say: `Other schemas had ${gone.length} views or routines on this one that are not there any more and are not made again: ${gone
+              .slice(0, 10)
+              .map((line) => quoteVendorText(line))
+              .join(', ')}. Their definitions are in the copy beside, which stays with keepCopy.`,
+          },
+        ]),
     ...(absent.length === 0
       ? []
       : [

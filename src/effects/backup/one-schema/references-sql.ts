@@ -95,7 +95,9 @@ select
     from pg_catalog.pg_trigger t where t.oid in (select id from known where class = 'pg_catalog.pg_trigger'::regclass) and t.tgparentid = 0 order by t.tgrelid::regclass::text, t.tgname`)} as triggers,
   ${list(`
     select ${tableOf('p.polrelid')} as table, p.polname as name, pg_catalog.pg_get_expr(p.polqual, p.polrelid) as using,
-      pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) as check
+      pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) as check, p.polpermissive as permissive, p.polcmd::text as command,
+      array(select case when r.id = 0 then 'public' else quote_ident(pg_catalog.pg_get_userbyid(r.id)) end from unnest(p.polroles) r(id) order by 1) as roles,
+      ${commentOf('pg_policy', 'p.oid')} as comment
     from pg_catalog.pg_policy p where p.oid in (select id from known where class = 'pg_catalog.pg_policy'::regclass) order by p.polrelid::regclass::text, p.polname`)} as policies,
   ${list(`
     select ${tableOf('k.conrelid')} as table, k.conname as name, case k.contype when 'f' then 'foreignKey' else 'check' end as kind,
@@ -115,8 +117,10 @@ select
     from pg_catalog.pg_rewrite r where r.oid in (select id from known where class = 'pg_catalog.pg_rewrite'::regclass) and r.rulename <> '_RETURN'
     order by r.ev_class::regclass::text, r.rulename`)} as rules,
   ${list(`
-    select p.oid::regprocedure::text as name, pg_catalog.pg_get_functiondef(p.oid) as definition
-    from pg_catalog.pg_proc p where p.oid in (select id from known where class = 'pg_catalog.pg_proc'::regclass) order by 1`)} as routines,
+    select json_build_object('schema', n.nspname, 'name', p.proname) as routine, pg_catalog.pg_get_function_identity_arguments(p.oid) as arguments,
+      pg_catalog.pg_get_functiondef(p.oid) as definition
+    from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    where p.oid in (select id from known where class = 'pg_catalog.pg_proc'::regclass) order by p.oid::regprocedure::text`)} as routines,
   ${list(`
     select e.evtname as name, e.evtevent as event, coalesce(e.evttags, '{}') as tags, e.evtfoid::regproc::text as function, e.evtenabled::text as mode,
       pg_catalog.pg_get_userbyid(e.evtowner) as owner, ${commentOf('pg_event_trigger', 'e.oid')} as comment

@@ -10,7 +10,20 @@ const comment = z.string().nullable();
 
 export const references = z.object({
   triggers: z.array(z.object({ table: objectName, name: z.string(), definition: z.string(), mode, constraint: z.boolean(), comment })),
-  policies: z.array(z.object({ table: objectName, name: z.string(), using: z.string().nullable(), check: z.string().nullable() })),
+  policies: z.array(
+    z.object({
+      table: objectName,
+      name: z.string(),
+      using: z.string().nullable(),
+      check: z.string().nullable(),
+      permissive: z.boolean(),
+      /** As pg_policy keeps it. */
+      command: z.enum(['*', 'r', 'a', 'w', 'd']),
+      /** As they are written in SQL. */
+      roles: z.array(z.string()),
+      comment,
+    }),
+  ),
   constraints: z.array(
     z.object({ table: objectName, name: z.string(), kind: z.enum(['foreignKey', 'check']), definition: z.string(), comment }),
   ),
@@ -18,7 +31,7 @@ export const references = z.object({
   views: z.array(z.object({ view: objectName, definition: z.string(), options: z.array(z.string()) })),
   rules: z.array(z.object({ table: objectName, name: z.string(), definition: z.string(), mode })),
   /** Routines with a parsed body (BEGIN ATOMIC); a body that is text finds its objects by name when it runs. */
-  routines: z.array(z.object({ name: z.string(), definition: z.string() })),
+  routines: z.array(z.object({ routine: objectName, arguments: z.string(), definition: z.string() })),
   eventTriggers: z.array(
     z.object({
       name: z.string(),

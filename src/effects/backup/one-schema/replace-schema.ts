@@ -7,11 +7,13 @@ import { AppError } from '../../../errors.ts';
 import { changedBySomebodyElse } from '../../dokploy/session.ts';
 import { defineHandler, type EffectContext, type MayUndo, type Probe } from '../../handler.ts';
 import { quoteVendorText } from '../../http/vendor-text.ts';
+import { readCatalog } from '../../postgres/read-catalog.ts';
 import { compareCatalogs } from '../compare-catalogs.ts';
 import { endSessionsOf } from '../connection.ts';
 import type { DatabaseContents } from '../database-contents.ts';
-import type { BackupDeps } from '../deps.ts';
+import { type BackupDeps, portOf } from '../deps.ts';
 import { insideOf, maintenance, markOn, type Opened, openRestore } from '../restore-document.ts';
+import { retellViews } from '../retell-views.ts';
 import { contentsOf } from '../verify.ts';
 import { readDefinitions } from './definitions.ts';
 import { readSchemaPlan, type SchemaPlan, type Standing, standingOf } from './document.ts';
@@ -50,9 +52,10 @@ export function replaceSchema(deps: BackupDeps) {
       await requireCopy(ctx, { place, plan });
       const definitions = await readDefinitions(ctx, place, plan.into, schemaPlan.schema);
       const objects = await insideOf(place, ctx, plan.into, async (copy) => {
+        const catalog = await retellViews(copy, contents.catalog, await readCatalog(portOf(copy)));
         await copy.query("begin transaction isolation level repeatable read, read only; set local search_path = ''");
         return inTransaction(ctx, place, plan.database, (client) =>
-          exchangeSchema(ctx, client, schemaPlan, { definitions, contents, copy }),
+          exchangeSchema(ctx, client, schemaPlan, { definitions, contents, catalog, copy }),
         );
       });
       return toOutput(schemaPlan, contents, objects);
@@ -86,10 +89,13 @@ export function replaceSchema(deps: BackupDeps) {
     async undo(ctx, input, before: Before) {
       const { plan, place, backup, file, schemaPlan } = await open(ctx, input);
       const contents = await contentsOf(backup, file);
+      const catalog = await insideOf(place, ctx, plan.database, async (client) =>
+        retellViews(client, contents.catalog, await readCatalog(portOf(client))),
+      );
       await inTransaction(ctx, place, plan.database, async (client) => {
         const standing = await standingOf(client, schemaPlan, ctx.runId);
         if (standing.is === 'foreign') throw otherSchema(schemaPlan, standing);
-        if (standing.is === 'exchanged') await takeSchemaBack(ctx, client, schemaPlan, contents, before, standing.restored);
+        if (standing.is === 'exchanged') await takeSchemaBack(ctx, client, schemaPlan, { contents, catalog }, before, standing.restored);
       });
     },
   });

@@ -23,7 +23,7 @@ export function repointStatements(found: References): string[] {
     ...found.constraints.flatMap(constraintStatements),
     ...found.triggers.flatMap(triggerStatements),
     ...found.policies.map(policyStatement),
-    ...found.eventTriggers.flatMap(eventTriggerStatements),
+    ...found.eventTriggers.flatMap((trigger) => [`DROP EVENT TRIGGER ${identifier(trigger.name)}`, ...eventTriggerStatements(trigger)]),
   ];
 }
 
@@ -38,10 +38,7 @@ function withOptions(options: readonly string[]): string {
 }
 
 function ruleStatements({ table, name, definition, mode }: References['rules'][number]): string[] {
-  return [
-    definition.replace(/^CREATE RULE /, 'CREATE OR REPLACE RULE '),
-    ...(mode === 'O' ? [] : [`ALTER TABLE ${named(table)} ${switches[mode]} RULE ${identifier(name)}`]),
-  ];
+  return [definition.replace(/^CREATE RULE /, 'CREATE OR REPLACE RULE '), ...stateStatements('RULE', { table, name, mode })];
 }
 
 function constraintStatements({ table, name, definition, comment }: References['constraints'][number]): string[] {
@@ -61,7 +58,15 @@ function triggerStatements({ table, name, definition, mode, constraint, comment 
         ...(comment === null ? [] : [`COMMENT ON TRIGGER ${identifier(name)} ON ${named(table)} IS ${literal(comment)}`]),
       ]
     : [definition.replace(/^CREATE TRIGGER /, 'CREATE OR REPLACE TRIGGER ')];
-  return [...made, ...(mode === 'O' ? [] : [`ALTER TABLE ${named(table)} ${switches[mode]} TRIGGER ${identifier(name)}`])];
+  return [...made, ...stateStatements('TRIGGER', { table, name, mode })];
+}
+
+/** What was made anew is enabled as usual. */
+export function stateStatements(
+  kind: 'RULE' | 'TRIGGER',
+  { table, name, mode }: { table: ObjectName; name: string; mode: keyof typeof switches },
+) {
+  return mode === 'O' ? [] : [`ALTER TABLE ${named(table)} ${switches[mode]} ${kind} ${identifier(name)}`];
 }
 
 function policyStatement({ table, name, using, check }: References['policies'][number]): string {
@@ -69,18 +74,20 @@ function policyStatement({ table, name, using, check }: References['policies'][n
   return `ALTER POLICY ${identifier(name)} ON ${named(table)} ${parts.join(' ')}`;
 }
 
-function eventTriggerStatements(trigger: References['eventTriggers'][number]): string[] {
+export function eventTriggerStatements(trigger: References['eventTriggers'][number]): string[] {
   const { event, tags, mode, owner, comment } = trigger;
   const name = identifier(trigger.name);
   const when = tags.length === 0 ? '' : ` WHEN TAG IN (${tags.map(literal).join(', ')})`;
   return [
-    `DROP EVENT TRIGGER ${name}`,
     `CREATE EVENT TRIGGER ${name} ON ${identifier(event)}${when} EXECUTE FUNCTION ${trigger.function}()`,
     `ALTER EVENT TRIGGER ${name} OWNER TO ${identifier(owner)}`,
     ...(mode === 'O' ? [] : [`ALTER EVENT TRIGGER ${name} ${switches[mode]}`]),
     ...(comment === null ? [] : [`COMMENT ON EVENT TRIGGER ${name} IS ${literal(comment)}`]),
   ];
 }
+
+/** What can be made again out of its own text alone, once it is gone. */
+export type Lost = Pick<References, 'triggers' | 'policies' | 'constraints' | 'defaults' | 'rules' | 'eventTriggers'>;
 
 /** What a schema's tables are in a publication: some of them, or the schema as a whole. */
 export type Membership = Pick<Publication, 'name' | 'tables' | 'schemas'>;
@@ -121,15 +128,15 @@ const said = (text: string): string => escapeInvisible(text).slice(0, 200);
 const of = ({ schema, name }: ObjectName): string => `${schema}.${name}`;
 
 /** One line for people for each thing that is re-pointed. */
-export function describeReferences(found: References): string[] {
+export function describeReferences(found: Lost & Partial<Pick<References, 'views' | 'routines'>>): string[] {
   return [
+    ...(found.routines ?? []).map((row) => `routine ${of(row.routine)}(${row.arguments})`),
+    ...(found.views ?? []).map(({ view }) => `view ${of(view)}`),
     ...found.triggers.map(({ name, table }) => `trigger ${name} on ${of(table)}`),
     ...found.policies.map(({ name, table }) => `policy ${name} on ${of(table)}`),
     ...found.constraints.map(({ name, table, kind }) => `${kind === 'check' ? 'check' : 'foreign key'} ${name} of ${of(table)}`),
     ...found.defaults.map(({ table, column }) => `default of ${of(table)}.${column}`),
-    ...found.views.map(({ view }) => `view ${of(view)}`),
     ...found.rules.map(({ name, table }) => `rule ${name} on ${of(table)}`),
-    ...found.routines.map(({ name }) => `routine ${name}`),
     ...found.eventTriggers.map(({ name }) => `event trigger ${name}`),
   ].map(said);
 }

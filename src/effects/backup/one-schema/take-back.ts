@@ -7,12 +7,12 @@ import type { Client } from 'pg';
 import type { EffectContext } from '../../handler.ts';
 import { readCatalog } from '../../postgres/read-catalog.ts';
 import { compareCatalogs } from '../compare-catalogs.ts';
-import type { DatabaseContents } from '../database-contents.ts';
 import { portOf } from '../deps.ts';
 import { identifier } from '../roles.ts';
 import type { SchemaPlan } from './document.ts';
-import { commentStatements, renaming, requireNothingPointsTo, runAll } from './exchange.ts';
+import { commentStatements, type Material, renaming, requireNothingPointsTo, runAll } from './exchange.ts';
 import { requireMovable } from './look.ts';
+import { dropStatements, stillThere } from './lost.ts';
 import { readReferences } from './references.ts';
 import { joinStatements, leaveStatements, membershipsOf, named, repointStatements } from './repoint.ts';
 import { rowsThatDiffer } from './rows.ts';
@@ -26,16 +26,18 @@ export async function takeSchemaBack(
   ctx: EffectContext,
   client: Client,
   plan: SchemaPlan,
-  contents: DatabaseContents,
+  material: Pick<Material, 'contents' | 'catalog'>,
   { comment }: Kept,
   restored: boolean,
 ): Promise<void> {
   const { schema, keepAs, asideAs, existed, members } = plan;
+  const made = stillThere(plan.lost, await readReferences(client, schema));
+  await runAll(client, dropStatements(made));
   const references = await readReferences(client, schema);
   requireMovable(schema, references);
   let unused = false;
   if (restored) {
-    unused = await isAsRestored(ctx, client, plan, contents);
+    unused = await isAsRestored(ctx, client, plan, material);
     const now = membershipsOf(await readCatalog(portOf(client), ['publications']), schema);
     await runAll(client, [...leaveStatements(now, schema), renaming(schema, asideAs)]);
   }
@@ -49,8 +51,13 @@ export async function takeSchemaBack(
 }
 
 /** Nobody writes into it from here on. */
-async function isAsRestored(ctx: EffectContext, client: Client, plan: SchemaPlan, contents: DatabaseContents): Promise<boolean> {
-  const expected = catalogWithin(contents.catalog, plan.schema, plan.publications);
+async function isAsRestored(
+  ctx: EffectContext,
+  client: Client,
+  plan: SchemaPlan,
+  { contents, catalog }: Pick<Material, 'contents' | 'catalog'>,
+): Promise<boolean> {
+  const expected = catalogWithin(catalog, plan.schema, plan.publications);
   const { rows: held } = await client.query<{ schema: string; name: string }>(
     `select n.nspname as schema, c.relname as name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
      where n.nspname = $1 and c.relkind in ('r', 'p')`,
