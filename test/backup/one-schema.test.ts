@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { portOf } from '../../src/effects/backup/deps.ts';
 import { sqlOnly } from '../../src/effects/backup/one-schema/definitions.ts';
-import { dropStatements, goneOf, lostOf, lostStatements, nothing, stillThere } from '../../src/effects/backup/one-schema/lost.ts';
+import { dropStatements, goneOf, lostOf, lostStatements, noneLost, stillThere } from '../../src/effects/backup/one-schema/lost.ts';
 import { readReferences } from '../../src/effects/backup/one-schema/references.ts';
 import { castsSql } from '../../src/effects/backup/one-schema/references-sql.ts';
 import { joinStatements, leaveStatements, repointStatements } from '../../src/effects/backup/one-schema/repoint.ts';
@@ -141,17 +141,17 @@ describe.each(majors)('Postgres %i', (major) => {
     const found = await readReferences(client, 'public');
     const { blockers: _, pointOut: __, views: ___, routines: ____, ...all } = found;
     await inTransaction(async () => {
-      expect(lostOf(found, before)).toEqual(nothing);
+      expect(lostOf(found, before)).toEqual(noneLost);
       for (const statement of dropStatements(all)) await client.query(statement);
       const left = await readReferences(client, 'public');
       expect({ ...left, views: [], routines: [], pointOut: [] }).toEqual({
-        ...nothing,
+        ...noneLost,
         views: [],
         routines: [],
         blockers: [],
         pointOut: [],
       });
-      expect(stillThere(all, left)).toEqual(nothing);
+      expect(stillThere(all, left)).toEqual(noneLost);
       const lost = lostOf(found, await readCatalog(portOf(client)));
       expect(lost).toEqual(all);
       for (const statement of lostStatements(lost)) await client.query(statement);
@@ -164,7 +164,7 @@ describe.each(majors)('Postgres %i', (major) => {
       const now = await readCatalog(portOf(client));
       expect(goneOf(found, now)).toEqual(['routine App "x".how_many()', 'view App "x".ann']);
       // Its table is gone too, and that is no matter of this schema.
-      expect(lostOf(found, now)).toEqual(nothing);
+      expect(lostOf(found, now)).toEqual(noneLost);
     });
   });
 

@@ -1,14 +1,17 @@
 /** One schema alone, back into the database in use: judged by the catalog, by the texts of pg_dump and by what triggers and policies then do. */
+import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type BackupApp, openBackupApp, removeHome } from '../helpers/backup-app.ts';
 import { startTestPostgres, type TestPostgres, whyWithout } from '../helpers/backup-postgres.ts';
+import { createChildren } from '../helpers/children.ts';
 import { hostile, hostileSchemaSql } from '../helpers/hostile-schema.ts';
 import { databasesOf, dumpText, takeBack } from '../helpers/restore-stage.ts';
 import { ann, heldSql } from '../helpers/schema-world.ts';
 
 const why = whyWithout('pg_dump', 'pg_restore', 'zstd');
 const db = 'postgres';
+const children = createChildren();
 let server: TestPostgres;
 let at: BackupApp;
 let backup: string;
@@ -29,6 +32,7 @@ beforeAll(async () => {
   then = { schema: textOf('public'), others: textWithout('public') };
 }, 120_000);
 afterAll(async () => {
+  await children.endAll();
   await service?.end();
   await at?.close();
   if (at) removeHome(at.home);
@@ -228,6 +232,54 @@ test.skipIf(why)(
     await server.sql(hostileSchemaSql);
   },
   120_000,
+);
+
+test.skipIf(why)(
+  'our whole process killed inside the exchange, while a writer holds it up: nothing was touched, and the next process ends it',
+  async () => {
+    const own = await openBackupApp();
+    const { home } = own;
+    try {
+      await own.addTarget('shop', server.url());
+      const made = await own.run('backup', { target: 'shop', parts: ['database', 'roles'] });
+      await own.close();
+      const before = dumpText(server, db);
+      const task = {
+        home,
+        workflow: 'restore',
+        name: 'killed',
+        input: { backup: (made.output as { backup: string }).backup, mode: 'schema', schema: 'public' },
+        answers: { review: ['approve'], schemaReview: ['exchange'] },
+        until: 'done',
+      };
+      const start = () => children.start('workflow-process', [], { env: { CAPSTAN_TEST_TASK: JSON.stringify(task) } });
+      const writer = new pg.Client({ connectionString: server.url() });
+      await writer.connect();
+      await writer.query("begin; update auth.users set email = 'held.up.' || email");
+      const first = start();
+      const held = `select count(*)::int as n from pg_stat_activity where application_name like '%:replaceSchema' and wait_event_type = 'Lock'`;
+      for (const until = Date.now() + 60_000; (await server.sql(held))[0]?.['n'] !== 1; await pause(20))
+        if (Date.now() > until) throw new Error(`the exchange never came to the lock: ${first.stderr()}`);
+      first.kill('SIGKILL');
+      expect(await first.ended).toMatchObject({ signal: 'SIGKILL' });
+      await writer.query('rollback');
+      await writer.end();
+      expect([await schemas(), dumpText(server, db) === before]).toEqual([['public'], true]);
+
+      const ended = JSON.parse(await start().line()) as { runId: string; state: string; open: number };
+      expect(ended).toMatchObject({ state: 'done', open: 0 });
+      expect(await schemas()).toEqual(['public', expect.stringMatching(/^public_before_\d{14}$/)]);
+      expect(await databasesOf(server, 'postgres')).toEqual([db]);
+      expect(await server.sql("select 1 from pg_stat_activity where application_name like '%:replaceSchema'")).toEqual([]);
+      const again = await openBackupApp(home);
+      await takeBack(again, ended.runId, 0);
+      await again.close();
+      expect([await schemas(), dumpText(server, db) === before]).toEqual([['public'], true]);
+    } finally {
+      removeHome(home);
+    }
+  },
+  180_000,
 );
 
 const refused: [what: string, code: string, input: Record<string, unknown>][] = [

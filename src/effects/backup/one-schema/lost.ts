@@ -9,7 +9,7 @@ import { identifier, literal } from '../roles.ts';
 import type { References } from './references.ts';
 import { describeReferences, eventTriggerStatements, type Lost, named, stateStatements } from './repoint.ts';
 
-export const nothing: Lost = { triggers: [], policies: [], constraints: [], defaults: [], rules: [], eventTriggers: [] };
+export const noneLost: Lost = { triggers: [], policies: [], constraints: [], defaults: [], rules: [], eventTriggers: [] };
 
 const keyOf = ({ schema, name }: ObjectName): string => JSON.stringify([schema, name]);
 
@@ -38,7 +38,7 @@ export function goneOf(then: References, now: Catalog): string[] {
   const relations = new Set(now.relations.map(keyOf));
   const routines = new Set(now.routines.map((row) => `${keyOf(row)}(${row.identityArguments})`));
   return describeReferences({
-    ...nothing,
+    ...noneLost,
     views: then.views.filter(({ view }) => !relations.has(keyOf(view))),
     routines: then.routines.filter((row) => !routines.has(`${keyOf(row.routine)}(${row.arguments})`)),
   });

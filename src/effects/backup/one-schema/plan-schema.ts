@@ -9,7 +9,7 @@ import { insideOf, openRestore } from '../restore-document.ts';
 import { contentsOf } from '../verify.ts';
 import { type SchemaPlan, schemaOf } from './document.ts';
 import { type Look, lookAtSchema, requireMovable, requireSchema } from './look.ts';
-import { goneOf, lostOf, nothing } from './lost.ts';
+import { goneOf, lostOf, noneLost } from './lost.ts';
 import { describeReferences, type Membership, membershipsOf } from './repoint.ts';
 import { rowsWithin } from './within.ts';
 
@@ -28,7 +28,7 @@ export function planSchema(deps: BackupDeps) {
       const stamp = new Date(ctx.now()).toISOString().replace(/\D/g, '').slice(0, 14);
       const wanted = membershipsOf(copy.catalog, schema);
       const publications = inUse.catalog.publications.filter(({ allTables }) => !allTables).map(({ name }) => name);
-      const lost = input.leaveLost ? nothing : lostOf(copy.references, inUse.catalog);
+      const lost = input.leaveLost ? noneLost : lostOf(copy.references, inUse.catalog);
       const document: SchemaPlan = {
         version: 1,
         schema,
