@@ -1,6 +1,6 @@
 /** Bad input at 2 a.m.: each gets a code, one sentence and the next step; the run stays where it was and nothing is created. */
-import { createServer } from 'node:net';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
+import { freePort } from '../../src/sandbox/postgres/cluster.ts';
 import { onSandbox } from '../helpers/on-sandbox.ts';
 import { addDokploy, codeOf, me, openStage } from '../helpers/wizard-stage.ts';
 
@@ -18,14 +18,6 @@ const refusedAt = (view: Awaited<ReturnType<typeof connectTo>>, state: string, c
   expect(view.error?.message).toMatch(/^[^\n]{15,400}$/);
   expect(view.error?.fix).toMatch(/\w{3}/);
 };
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address ? address.port : 0;
-}
 
 test('a Dokploy that is not there', async () => {
   await addDokploy(at.stage.app, at.sandbox, { name: 'away', url: `http://127.0.0.1:${await freePort()}` });

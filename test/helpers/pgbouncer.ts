@@ -2,11 +2,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { SqlAddress } from '../../src/effects/postgres/address.ts';
+import { freePort } from '../../src/sandbox/postgres/cluster.ts';
 import type { TestServer } from './databases.ts';
 
 // Debian keeps it where a person who is not root does not look.
@@ -90,14 +90,4 @@ async function up(child: ChildProcess): Promise<void> {
     child.once('exit', (code) => reject(new Error(`pgbouncer ended with ${code}: ${said.join(' | ')}`)));
     child.once('error', reject);
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new TypeError('no TCP port');
-  return address.port;
 }
