@@ -1,6 +1,6 @@
 /** A real process, killed with SIGKILL while it streams: the next one finishes the backup, and nothing half done is left anywhere. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -8,6 +8,7 @@ import { largeTable, startTestPostgres, type TestPostgres, whyWithout } from '..
 import { capstan, jsonOf } from '../helpers/cli.ts';
 import { startFakeS3 } from '../helpers/fake-s3.ts';
 import { mainFile } from '../helpers/mcp-clients.ts';
+import { seenInProc } from '../helpers/proc.ts';
 import { streaming } from '../helpers/streaming.ts';
 
 const why = whyWithout('pg_dump', 'pg_restore', 'zstd') ?? (process.platform === 'linux' ? undefined : 'reads /proc');
@@ -27,21 +28,6 @@ afterAll(async () => {
   await postgres?.stop();
   if (home) rmSync(home, { recursive: true, force: true });
 });
-
-/** Command lines and environments of every process, as another process sees them. */
-function seenInProc(): string {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .map((pid) => {
-      try {
-        const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
-        return /capstan|main\.js|pg_dump|zstd/.test(command) ? command + readFileSync(`/proc/${pid}/environ`, 'latin1') : '';
-      } catch {
-        return '';
-      }
-    })
-    .join('\n');
-}
 
 test.skipIf(why)(
   'a backup whose process is killed in the middle of a part is finished by the next process',

@@ -12,6 +12,7 @@ import { type Sandbox, startSandbox } from '../../src/sandbox/start.ts';
 import { whyWithout } from '../helpers/backup-postgres.ts';
 import { capstan, jsonOf } from '../helpers/cli.ts';
 import { mainFile } from '../helpers/mcp-clients.ts';
+import { seenInProc } from '../helpers/proc.ts';
 import { streaming } from '../helpers/streaming.ts';
 import { codeOf, me, openStage, person, type Stage } from '../helpers/wizard-stage.ts';
 import { deploy } from '../sandbox/client.ts';
@@ -69,6 +70,12 @@ function relayProcess(): { pid: number; to: string } {
   throw new Error('no relay runs');
 }
 
+const secretOf = async (name: string) => {
+  const { record } = await stage.app.registry.target('shop');
+  return stage.app.vault.reveal((record['secrets'] as Record<string, string>)[name] ?? ''); // as it was registered
+};
+const bridgeKey = () => secretOf('bridgeKey');
+
 let server: { host: string; port: number; password: string };
 async function sql<Row = Record<string, unknown>>(text: string, database = 'postgres'): Promise<Row[]> {
   const client = new pg.Client({ ...server, user: 'supabase_admin', database });
@@ -102,9 +109,7 @@ test.skipIf(why)(
     bridgeRun = review.runId;
     expect(await confirmed(bridgeRun, 'approve')).toMatchObject({ state: 'inUse' });
     const { to } = relayProcess();
-    const password = await stage.app.vault.reveal(
-      ((await stage.app.registry.target('shop')).record['secrets'] as Record<string, string>)['postgresPassword'] ?? '',
-    );
+    const password = await secretOf('postgresPassword');
     server = { host: to.split(':')[0] ?? '', port: Number(to.split(':')[1]), password };
     // Text that does not compress, so that a dump takes a while.
     await sql(`create table public.kept as select g, (select string_agg(md5(g::text || i::text || random()::text), '') from generate_series(1, 40) i) as t
@@ -148,6 +153,7 @@ test.skipIf(why)(
 test.skipIf(why)(
   'a process that is killed in the middle of a backup leaves a socket at which nobody listens; the next one removes it and finishes',
   async () => {
+    const key = await bridgeKey();
     await stage.app.worker.stop(1_500);
     stage.app.close();
     const before = jsonOf(await capstan(home, ['backups', 'list', '--json']))['backups'] as unknown[];
@@ -156,6 +162,9 @@ test.skipIf(why)(
       stdio: 'ignore',
     });
     await streaming(home, 'shop', child);
+    const seen = seenInProc();
+    expect(seen).toContain('pg_dump');
+    for (const secret of [server.password, key]) expect(seen.includes(secret)).toBe(false);
     child.kill('SIGKILL');
     await new Promise((resolve) => child.once('exit', resolve));
     expect(waysLeft()).toHaveLength(1);
@@ -220,9 +229,7 @@ test.skipIf(why)(
     expect(await rowsIn('torn')).toBe(30_000);
     expect(await sql(`select datname from pg_database where datname like '%torn%'`)).toHaveLength(1);
 
-    const key = await stage.app.vault.reveal(
-      ((await stage.app.registry.target('shop')).record['secrets'] as Record<string, string>)['bridgeKey'] ?? '',
-    );
+    const key = await bridgeKey();
     expect(key.length).toBeGreaterThan(60);
     expect(JSON.stringify([sandbox.journal(), sandbox.state()])).not.toContain(key);
     for (const secret of [key, server.password]) expect(stage.logged().includes(secret)).toBe(false);

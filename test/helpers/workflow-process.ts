@@ -90,7 +90,8 @@ async function approved(ask: () => Promise<unknown>): Promise<void> {
 
 async function lead(): Promise<RunView> {
   for (let steps = 0; steps < 40; steps++) {
-    const view = await engine.waitFor(runId, { waitMs: 90_000 });
+    // A starved machine takes its time; what really hangs is told before the test runs out.
+    const view = await engine.waitFor(runId, { waitMs: 240_000 });
     const wentBack = (await engine.timeline(runId, { after: 0, limit: 500 })).some((event) => event.type === 'capstan.rolled_back');
     const { back, until, error } = task;
     const answer = (view.error ? task.onError : task.answers)?.[view.state];

@@ -112,7 +112,7 @@ export async function standingOf(row: ComposeOne, { installation, runIsOver, now
   };
 }
 
-/** Names of services are no secret and no order: lists show no description, so each of that name is read. */
+/** Lists show no description, so each service of that name is read. */
 export async function bridgesIn(client: DokployClient, projectId: string): Promise<ComposeOne[]> {
   const project = await orMissing(client.project(projectId));
   const named = (project?.environments ?? []).flatMap(({ compose }) => (compose ?? []).filter(({ name }) => name === serviceName));
