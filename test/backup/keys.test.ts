@@ -28,7 +28,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await postgres?.stop();
   if (!folder) return;
-  for (const who of ['reader', 'stranger', 'nobody']) spawnSync('gpgconf', ['--homedir', join(folder, who), '--kill', 'all']);
+  for (const who of ['reader', 'stranger', 'owner', 'nobody']) spawnSync('gpgconf', ['--homedir', join(folder, who), '--kill', 'all']);
   rmSync(folder, { recursive: true, force: true });
 });
 beforeEach(async () => {
@@ -94,6 +94,25 @@ test.skipIf(why)(
     expect([removed, refused.status === 0, refused.stdout.length]).toEqual([true, false, 0]);
   },
   120_000,
+);
+
+test.skipIf(why)(
+  'after a rotation each backup opens with the passphrase of its own version alone, and Capstan still reads both',
+  async () => {
+    const owner = gpgOf('owner', false);
+    const older = (await at.run('backup', { target: 'shop', parts: ['roles'] })).output as Output;
+    await at.app.backupKeys.rotate();
+    const newer = (await at.run('backup', { target: 'shop', parts: ['roles'] })).output as Output;
+    const [second, first] = await Promise.all((await at.app.backups.keys()).map(({ secret }) => at.app.vault.reveal(secret)));
+    const opens = ({ backup }: Output, passphrase = '') =>
+      spawnSync('gpg', [...owner, '--passphrase-fd', '0', '-d', pathOf(backup, 'roles.sql.zst.pgp')], { input: passphrase }).status === 0;
+    expect([opens(older, first), opens(older, second), opens(newer, first), opens(newer, second)]).toEqual([true, false, false, true]);
+    const versions = [older, newer].map(
+      ({ backup }) => JSON.parse(readFileSync(pathOf(backup, 'manifest.json'), 'utf8')).encryption.keyVersion,
+    );
+    expect(versions).toEqual([1, 2]);
+    for (const { backup } of [older, newer]) expect((await at.app.verifyBackup(backup)).id).toBe(backup);
+  },
 );
 
 test.skipIf(why)('a wrong passphrase opens nothing, with gpg or in another home', async () => {

@@ -160,20 +160,30 @@ async function databasesOf(client: Client, own: string): Promise<{ database: str
   return rows.map(({ database, bytes }) => ({ database, bytes: Number(bytes) }));
 }
 
-/** Whether this server could be brought back to any moment; said, not promised. */
+/** Whether this server could be brought back to any moment; said, not promised. An archiver that is set up and fails archives nothing. */
 export async function pointInTime(client: Client): Promise<{ archiving: boolean; missing: string[] }> {
-  const { rows } = await client.query<{ mode: string; level: string; command: boolean }>(
+  const { rows } = await client.query<{ mode: string; level: string; command: boolean; never: boolean; failing: boolean }>(
     `select current_setting('archive_mode') as mode, current_setting('wal_level') as level,
-       coalesce(current_setting('archive_command', true), '') not in ('', '(disabled)') or coalesce(current_setting('archive_library', true), '') <> '' as command`,
+       coalesce(current_setting('archive_command', true), '') not in ('', '(disabled)') or coalesce(current_setting('archive_library', true), '') <> '' as command,
+       last_archived_time is null as never, coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) as failing
+     from pg_stat_archiver`,
   );
   const [row] = rows;
-  const missing = [
+  const setUp = [
     ...(row && row.level !== 'minimal' ? [] : ['wal_level is minimal: set it to replica or logical']),
     ...(row && row.mode !== 'off' ? [] : ['archive_mode is off']),
     ...(row?.command ? [] : ['neither archive_command nor archive_library is set']),
-    'a base backup of the whole server (pg_basebackup), which Capstan does not make',
   ];
-  return { archiving: missing.length === 1, missing };
+  const works = row?.failing
+    ? ['the archiver fails: pg_stat_archiver and the log of the server say why']
+    : row?.never !== false
+      ? ['no WAL file was archived yet']
+      : [];
+  const lacks = setUp.length > 0 ? setUp : works;
+  return {
+    archiving: lacks.length === 0,
+    missing: [...lacks, 'a base backup of the whole server (pg_basebackup), which Capstan does not make'],
+  };
 }
 
 /** Refuses what surely does not fit: text compresses to a third at best of what the tables take. */
