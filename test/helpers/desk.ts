@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Desk, openDesk } from '../../src/desk.ts';
 import type { Clock, Store } from '../../src/engine/ports.ts';
+import type { WorkflowLike } from '../../src/engine/registration.ts';
 import { createLog } from '../../src/log.ts';
 import { createScrubber } from '../../src/scrub.ts';
 import { relay, relayContracts, relayHands, toJsonSchema } from './relay.ts';
@@ -12,7 +13,7 @@ export function temporaryHome(): { home: string; remove: () => void } {
   return { home, remove: () => rmSync(home, { recursive: true, force: true }) };
 }
 
-/** A desk with the relay workflow over a world. */
+/** A desk with the relay workflow over a world, or with another one of its contracts. */
 export function openRelayDesk(
   home: string,
   worldUrl: string,
@@ -20,11 +21,12 @@ export function openRelayDesk(
   clock?: Clock,
   sealedTags?: readonly string[],
   approvalTokens = false,
+  workflow: WorkflowLike = relay,
 ): Promise<Desk> {
   const scrubber = createScrubber();
   return openDesk({
     home,
-    workflows: [relay],
+    workflows: [workflow],
     contracts: relayContracts,
     hands: relayHands(worldUrl),
     toJsonSchema,
