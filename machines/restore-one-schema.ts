@@ -33,6 +33,7 @@ export const oneSchemaStates = {
           schemaPlan: event.output,
           // An approval from here on is one of this plan.
           planHash: event.output.schemaPlanHash,
+          approvalNote: event.output.say,
           warnings: addWarnings(context.warnings, event.output.warnings),
         })),
       },

@@ -46,6 +46,8 @@ export type RestoreContext = {
   input: z.infer<typeof restoreInput>;
   plan: Out<typeof planRestore> | null;
   planHash: string | null;
+  /** What of the plan stands in the question to the person. */
+  approvalNote: string | null;
   verified: Out<typeof verifyBackup> | null;
   roles: Out<typeof applyRoles> | null;
   applied: Out<typeof applyDatabase> | null;

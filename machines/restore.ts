@@ -21,6 +21,7 @@ export const restoreMachine = restoring.createMachine({
     input,
     plan: null,
     planHash: null,
+    approvalNote: null,
     verified: null,
     roles: null,
     applied: null,
@@ -206,7 +207,7 @@ export const restore = {
   description:
     'Verifies a backup whole, restores one database of it into a new one beside those in use, and compares definitions, owners, grants, settings and every row with what was backed up. With mode replace it then, asked again, takes the name of the one in use: the gateway is closed, connections end, what was in use is backed up, verified and kept, and any failure gives it back by itself; storage objects and edge functions follow. With mode schema only one schema, such as public, is then exchanged, asked again, in one transaction without a downtime; everything else stays as it is, and the present schema is kept. Needs a superuser connection. Risks: space for a second copy; with replace a downtime as long as a backup, announced in the plan. Usual duration: two minutes per GB.',
   aliases: ['restore_backup', 'restore_database', 'dokploy_restore_backup'],
-  revision: 5,
+  revision: 6,
   machine: restoreMachine,
   input: restoreInput,
   steps: [

@@ -37,6 +37,8 @@ export const planSchema = defineEffect({
     makesAgain: z.array(z.string()),
     publications: z.array(z.string()),
     keepCopy: z.boolean(),
+    /** Stands in the question to the person. */
+    say: z.string(),
     writes: z.array(z.string()),
     warnings: z.array(warning),
   }),

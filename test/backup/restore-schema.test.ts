@@ -1,8 +1,10 @@
 /** One schema alone, back into the database in use: judged by the catalog, by the texts of pg_dump and by what triggers and policies then do. */
+import { renameSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type BackupApp, openBackupApp, removeHome } from '../helpers/backup-app.ts';
+import { type BackupApp, caller, openBackupApp, removeHome } from '../helpers/backup-app.ts';
 import { startTestPostgres, type TestPostgres, whyWithout } from '../helpers/backup-postgres.ts';
 import { createChildren } from '../helpers/children.ts';
 import { hostile, hostileSchemaSql } from '../helpers/hostile-schema.ts';
@@ -105,6 +107,13 @@ test.skipIf(why)(
       'event trigger watch_tables',
     ]);
     expect(ready.warnings.map(({ code }) => code)).toEqual(['KEPT_REFUSES', 'KEPT_FOLLOWS']);
+    await expect(at.app.engine.advance({ run: ready.runId, event: 'exchange', payload: {} }, caller)).rejects.toMatchObject({
+      code: 'APPROVAL_REQUIRED',
+    });
+    const [question] = await at.app.engine.pendingApprovals(ready.runId);
+    expect(question?.statement).toContain(
+      `The schema "public" returns with 1804 rows. What it is now stays as "${plan.keepAs}". 14 objects of other schemas follow it.`,
+    );
     // Until the approval nothing is touched.
     expect(dumpText(server, db)).toBe(before);
 
@@ -158,6 +167,25 @@ test.skipIf(why)(
     expect(dumpText(server, db)).toBe(before);
   },
   180_000,
+);
+
+test.skipIf(why)(
+  'the way back does not hang on the backup: where it cannot be read any more, the restored schema stays beside',
+  async () => {
+    const before = dumpText(server, db);
+    const ready = await toSchemaReview();
+    await exchanged(ready.runId);
+    const folder = join(at.home, 'backups', 'shop');
+    renameSync(folder, `${folder}.away`);
+    const back = await takeBack(at, ready.runId, 0).finally(() => renameSync(`${folder}.away`, folder));
+    expect([back.status, back.error]).toEqual(['cancelled', undefined]);
+    const [, aside] = await schemas();
+    expect(aside).toMatch(/^public_undone_\d{14}$/);
+    await server.sql(`drop schema ${aside} cascade`);
+    expect(dumpText(server, db)).toBe(before);
+    expect(await databasesOf(server, 'postgres')).toEqual([db]);
+  },
+  120_000,
 );
 
 test.skipIf(why)(

@@ -19,14 +19,25 @@ import { stopFlags, wholeEnd } from './newer-client.ts';
 import { readEncrypted } from './pipeline.ts';
 import { pgClientFor } from './programs.ts';
 import { repairAccess } from './restore-access.ts';
-import { beside, insideOf, maintenance, markOn, type Opened, openRestore, rolesOf, setMark, sqlFailure } from './restore-document.ts';
+import {
+  beside,
+  insideOf,
+  maintenance,
+  markOn,
+  type Opened,
+  openPlan,
+  openRestore,
+  rolesOf,
+  setMark,
+  sqlFailure,
+} from './restore-document.ts';
 import { createRoleSql, identifier, literal, membershipSql, settingSql } from './roles.ts';
 import { contentsOf } from './verify.ts';
 
 export function applyRoles(deps: BackupDeps) {
   return defineHandler(contract.applyRoles, {
     async prepare(ctx, input): Promise<{ there: string[] }> {
-      const { plan, place } = await openRestore(deps, ctx, input);
+      const { plan, place } = await openPlan(ctx, input);
       return { there: await beside(place, ctx, plan, (client) => existing(client, plan.createRoles)) };
     },
     async run(ctx, input) {
@@ -50,13 +61,13 @@ export function applyRoles(deps: BackupDeps) {
       return { created: plan.createRoles };
     },
     async probe(ctx, input): Promise<Probe<{ created: string[] }>> {
-      const { plan, place } = await openRestore(deps, ctx, input);
+      const { plan, place } = await openPlan(ctx, input);
       const there = await beside(place, ctx, plan, (client) => existing(client, plan.createRoles));
       if (there.length === plan.createRoles.length) return { state: 'applied', output: { created: plan.createRoles } };
       return there.length === 0 ? { state: 'absent' } : { state: 'partial', say: 'somebody made some of the roles meanwhile.' };
     },
     async undo(ctx, input, { there }: { there: string[] }) {
-      const { plan, place } = await openRestore(deps, ctx, input);
+      const { plan, place } = await openPlan(ctx, input);
       await beside(place, ctx, plan, async (client) => {
         const ours = (await existing(client, plan.createRoles)).filter((name) => !there.includes(name));
         try {
@@ -77,7 +88,7 @@ async function existing(client: Client, names: readonly string[]): Promise<strin
 export function applyDatabase(deps: BackupDeps) {
   return defineHandler(contract.applyDatabase, {
     async prepare(ctx, input): Promise<{ existed: boolean }> {
-      const { plan, place } = await openRestore(deps, ctx, input);
+      const { plan, place } = await openPlan(ctx, input);
       return { existed: (await beside(place, ctx, plan, (client) => markOn(client, plan.into, ctx.runId))) !== undefined };
     },
     async run(ctx, input) {
@@ -105,7 +116,7 @@ export function applyDatabase(deps: BackupDeps) {
       return { database: plan.into, tookMs: ctx.now() - began, repaired: repaired.slice(0, 50).map((text) => text.slice(0, 200)) };
     },
     async probe(ctx, input): Promise<Probe<{ database: string; tookMs: number; repaired: string[] }>> {
-      const { plan, place } = await openRestore(deps, ctx, input);
+      const { plan, place } = await openPlan(ctx, input);
       await endSessionsOf({ ...place, database: maintenance(plan.database) }, ctx.key);
       const mark = await beside(place, ctx, plan, (client) => markOn(client, plan.into, ctx.runId));
       if (mark === 'restored') return { state: 'applied', output: { database: plan.into, tookMs: 0, repaired: [] } };
@@ -113,7 +124,7 @@ export function applyDatabase(deps: BackupDeps) {
       return { state: 'absent' };
     },
     async undo(ctx, input) {
-      const { plan, place } = await openRestore(deps, ctx, input);
+      const { plan, place } = await openPlan(ctx, input);
       await beside(place, ctx, plan, async (client) => {
         const mark = await markOn(client, plan.into, ctx.runId);
         if (mark === 'foreign') throw changedBySomebodyElse(`The database ${plan.into}`, { database: plan.into });

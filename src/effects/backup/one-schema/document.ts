@@ -35,6 +35,10 @@ export const schemaPlan = z.strictObject({
   /** In which of them the present schema is, and in which the restored one will be. */
   members: memberships,
   joins: memberships,
+  /** What will have been compared when it is confirmed. */
+  tables: z.number(),
+  rows: z.number(),
+  objects: z.number(),
 });
 export type SchemaPlan = z.infer<typeof schemaPlan>;
 

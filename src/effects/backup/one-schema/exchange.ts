@@ -26,11 +26,11 @@ import { copyRows, copySequences, refreshViews, rowsThatDiffer } from './rows.ts
 import { lockTimeout, tellWatchers } from './transaction.ts';
 import { catalogWithin, rowsWithin } from './within.ts';
 
-/** `catalog` is that of the backup, in the words of this server. */
-export type Material = { definitions: Definitions; contents: DatabaseContents; catalog: Catalog; copy: Client };
+/** What was noted of the backup; `catalog` is told in the words of this server. */
+export type Noted = { contents: DatabaseContents; catalog: Catalog };
+export type Material = Noted & { definitions: Definitions; copy: Client };
 
-/** Answers how many objects were compared. */
-export async function exchangeSchema(ctx: EffectContext, client: Client, plan: SchemaPlan, material: Material): Promise<number> {
+export async function exchangeSchema(ctx: EffectContext, client: Client, plan: SchemaPlan, material: Material): Promise<void> {
   const { schema, keepAs } = plan;
   const { definitions, contents, catalog, copy } = material;
   const { tables, sequences } = rowsWithin(contents, schema);
@@ -62,11 +62,9 @@ export async function exchangeSchema(ctx: EffectContext, client: Client, plan: S
   if (analyzed.length > 0) await client.query(`analyze ${analyzed.map(named).join(', ')}`);
   await requireNothingPointsTo(client, keepAs);
   await requirePointsAsPlanned(client, plan);
-  const { objects, differences } = compareCatalogs(expected, await found());
-  throwIfDifferent(schema, differences);
+  throwIfDifferent(schema, compareCatalogs(expected, await found()).differences);
   const { rows } = await client.query<{ id: string }>('select oid::text as id from pg_catalog.pg_namespace where nspname = $1', [schema]);
   await tellWatchers(client, () => setSchemaMark(client, plan, ctx.runId, rows[0]?.id ?? ''));
-  return objects;
 }
 
 export const renaming = (from: string, to: string): string => `alter schema ${identifier(from)} rename to ${identifier(to)}`;

@@ -4,6 +4,7 @@ import type { Warning } from '../../../../machines/effects/shapes.ts';
 import { defineHandler } from '../../handler.ts';
 import { escapeInvisible, quoteVendorText } from '../../http/vendor-text.ts';
 import { sha256Of } from '../book.ts';
+import { compareCatalogs } from '../compare-catalogs.ts';
 import type { BackupDeps } from '../deps.ts';
 import { insideOf, openRestore } from '../restore-document.ts';
 import { contentsOf } from '../verify.ts';
@@ -11,7 +12,7 @@ import { type SchemaPlan, schemaOf } from './document.ts';
 import { type Look, lookAtSchema, requireMovable, requireSchema } from './look.ts';
 import { goneOf, lostOf, noneLost } from './lost.ts';
 import { describeReferences, type Membership, membershipsOf } from './repoint.ts';
-import { rowsWithin } from './within.ts';
+import { catalogWithin, rowsWithin } from './within.ts';
 
 const shown = 50;
 
@@ -29,6 +30,8 @@ export function planSchema(deps: BackupDeps) {
       const wanted = membershipsOf(copy.catalog, schema);
       const publications = inUse.catalog.publications.filter(({ allTables }) => !allTables).map(({ name }) => name);
       const lost = input.leaveLost ? noneLost : lostOf(copy.references, inUse.catalog);
+      const { tables, rows } = rowsWithin(contents, schema);
+      const within = catalogWithin(contents.catalog, schema, publications);
       const document: SchemaPlan = {
         version: 1,
         schema,
@@ -40,10 +43,12 @@ export function planSchema(deps: BackupDeps) {
         publications,
         members: membershipsOf(inUse.catalog, schema),
         joins: wanted.filter(({ name }) => publications.includes(name)),
+        tables: tables.length,
+        rows,
+        objects: compareCatalogs(within, within).objects,
       };
       const gone = goneOf(copy.references, inUse.catalog);
       const text = JSON.stringify(document);
-      const { tables, rows } = rowsWithin(contents, schema);
       return {
         schemaPlan: await ctx.artifacts.put('plan', 'application/json', text),
         schemaPlanHash: sha256Of(text),
@@ -57,11 +62,22 @@ export function planSchema(deps: BackupDeps) {
         moreRepoints: Math.max(0, describeReferences(inUse.references).length - shown),
         publications: document.joins.map(({ name }) => said(name)),
         keepCopy: plan.keepCopy,
-        writes: writesOf(document, rows, plan.keepCopy ? null : plan.into),
+        say: sayFor(document),
+        writes: writesOf(document, plan.keepCopy ? null : plan.into),
         warnings: warningsOf(document, wanted, gone),
       };
     },
   });
+}
+
+/** What of the plan belongs into the question to a person. */
+function sayFor({ schema, keepAs, existed, references, lost, rows }: SchemaPlan): string {
+  const again = describeReferences(lost).length;
+  return [
+    `The schema ${quoteVendorText(schema)} returns with ${rows} rows.`,
+    existed ? `What it is now stays as ${quoteVendorText(keepAs)}.` : 'There is none of that name now.',
+    `${describeReferences(references).length} objects of other schemas follow it${again === 0 ? '' : `, and ${again} that were dropped since are made again`}.`,
+  ].join(' ');
 }
 
 /** Names are cut by their bytes: Postgres keeps 63. */
@@ -85,7 +101,7 @@ function tablesThatChange(inUse: Look, copy: Look, schema: string): { returns: s
   return { returns: without(then, now), goes: without(now, then) };
 }
 
-function writesOf({ schema, keepAs, existed, references, lost, joins }: SchemaPlan, rows: number, drops: string | null): string[] {
+function writesOf({ schema, keepAs, existed, references, lost, joins, rows }: SchemaPlan, drops: string | null): string[] {
   const [name, kept] = [said(schema), said(keepAs)];
   const count = describeReferences(references).length;
   const again = describeReferences(lost).length;

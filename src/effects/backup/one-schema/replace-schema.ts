@@ -8,33 +8,25 @@ import { changedBySomebodyElse } from '../../dokploy/session.ts';
 import { defineHandler, type EffectContext, type MayUndo, type Probe } from '../../handler.ts';
 import { quoteVendorText } from '../../http/vendor-text.ts';
 import { readCatalog } from '../../postgres/read-catalog.ts';
-import { compareCatalogs } from '../compare-catalogs.ts';
 import { endSessionsOf } from '../connection.ts';
-import type { DatabaseContents } from '../database-contents.ts';
 import { type BackupDeps, portOf } from '../deps.ts';
-import { insideOf, maintenance, markOn, type Opened, openRestore } from '../restore-document.ts';
+import { insideOf, maintenance, markOn, type Opened, openPlan, openRestore } from '../restore-document.ts';
 import { retellViews } from '../retell-views.ts';
 import { contentsOf } from '../verify.ts';
 import { readDefinitions } from './definitions.ts';
 import { readSchemaPlan, type SchemaPlan, type Standing, standingOf } from './document.ts';
-import { exchangeSchema } from './exchange.ts';
+import { exchangeSchema, type Noted } from './exchange.ts';
 import { requireMovable } from './look.ts';
 import { readReferences } from './references.ts';
 import { describeReferences } from './repoint.ts';
 import { takeSchemaBack } from './take-back.ts';
 import { inTransaction } from './transaction.ts';
-import { catalogWithin, rowsWithin } from './within.ts';
 
 type Input = { plan: string; planHash: string; schemaPlan: string; schemaPlanHash: string };
 type Before = { comment: string | null };
 type Output = { schema: string; keptAs: string; tables: number; rows: number; objects: number; repointed: number };
 
 export function replaceSchema(deps: BackupDeps) {
-  const open = async (ctx: EffectContext, input: Input) => {
-    const opened = await openRestore(deps, ctx, input);
-    const schemaPlan = await readSchemaPlan(ctx, { plan: input.schemaPlan, planHash: input.schemaPlanHash });
-    return { ...opened, schemaPlan };
-  };
   return defineHandler(contract, {
     async prepare(ctx, input): Promise<Before> {
       const { plan, place, schemaPlan } = await open(ctx, input);
@@ -47,28 +39,27 @@ export function replaceSchema(deps: BackupDeps) {
       });
     },
     async run(ctx, input): Promise<Output> {
-      const { plan, place, backup, file, schemaPlan } = await open(ctx, input);
+      const { schemaPlan } = await open(ctx, input);
+      const { plan, place, backup, file } = await openRestore(deps, ctx, input);
       const contents = await contentsOf(backup, file);
       await requireCopy(ctx, { place, plan });
       const definitions = await readDefinitions(ctx, place, plan.into, schemaPlan.schema);
-      const objects = await insideOf(place, ctx, plan.into, async (copy) => {
+      await insideOf(place, ctx, plan.into, async (copy) => {
         const catalog = await retellViews(copy, contents.catalog, await readCatalog(portOf(copy)));
         await copy.query("begin transaction isolation level repeatable read, read only; set local search_path = ''");
         return inTransaction(ctx, place, plan.database, (client) =>
           exchangeSchema(ctx, client, schemaPlan, { definitions, contents, catalog, copy }),
         );
       });
-      return toOutput(schemaPlan, contents, objects);
+      return toOutput(schemaPlan);
     },
     async probe(ctx, input): Promise<Probe<Output>> {
-      const { plan, place, backup, file, schemaPlan } = await open(ctx, input);
+      const { plan, place, schemaPlan } = await open(ctx, input);
       await endSessionsOf({ ...place, database: maintenance(plan.database) }, ctx.key);
       const standing = await insideOf(place, ctx, plan.database, (client) => standingOf(client, schemaPlan, ctx.runId));
       if (standing.is === 'before') return { state: 'absent' };
       if (standing.is === 'foreign') throw otherSchema(schemaPlan, standing);
-      const contents = await contentsOf(backup, file);
-      const expected = catalogWithin(contents.catalog, schemaPlan.schema, schemaPlan.publications);
-      return { state: 'applied', output: toOutput(schemaPlan, contents, compareCatalogs(expected, expected).objects) };
+      return { state: 'applied', output: toOutput(schemaPlan) };
     },
     async mayUndo(ctx, input, _before, output): Promise<MayUndo> {
       const { plan, place, schemaPlan } = await open(ctx, input);
@@ -87,23 +78,40 @@ export function replaceSchema(deps: BackupDeps) {
       });
     },
     async undo(ctx, input, before: Before) {
-      const { plan, place, backup, file, schemaPlan } = await open(ctx, input);
-      const contents = await contentsOf(backup, file);
-      const catalog = await insideOf(place, ctx, plan.database, async (client) =>
-        retellViews(client, contents.catalog, await readCatalog(portOf(client))),
-      );
+      const { plan, place, schemaPlan } = await open(ctx, input);
+      const noted = await notedOf(deps, ctx, input);
       await inTransaction(ctx, place, plan.database, async (client) => {
         const standing = await standingOf(client, schemaPlan, ctx.runId);
         if (standing.is === 'foreign') throw otherSchema(schemaPlan, standing);
-        if (standing.is === 'exchanged') await takeSchemaBack(ctx, client, schemaPlan, { contents, catalog }, before, standing.restored);
+        if (standing.is === 'exchanged') await takeSchemaBack(ctx, client, schemaPlan, noted, before, standing.restored);
       });
     },
   });
 }
 
-function toOutput({ schema, keepAs, references }: SchemaPlan, contents: DatabaseContents, objects: number): Output {
-  const { tables, rows } = rowsWithin(contents, schema);
-  return { schema, keptAs: keepAs, tables: tables.length, rows, objects, repointed: describeReferences(references).length };
+async function open(ctx: EffectContext, input: Input) {
+  const schemaPlan = await readSchemaPlan(ctx, { plan: input.schemaPlan, planHash: input.schemaPlanHash });
+  return { ...(await openPlan(ctx, input)), schemaPlan };
+}
+
+/** Undefined when the backup cannot be read any more: the way back does not hang on it. */
+async function notedOf(deps: BackupDeps, ctx: EffectContext, input: Input): Promise<Noted | undefined> {
+  try {
+    const { plan, place, backup, file } = await openRestore(deps, ctx, input);
+    const contents = await contentsOf(backup, file);
+    return await insideOf(place, ctx, plan.database, async (client) => ({
+      contents,
+      catalog: await retellViews(client, contents.catalog, await readCatalog(portOf(client))),
+    }));
+  } catch (error) {
+    if (ctx.signal.aborted) throw error;
+    return undefined;
+  }
+}
+
+function toOutput({ schema, keepAs, references, lost, tables, rows, objects }: SchemaPlan): Output {
+  const made = describeReferences(references).length + describeReferences(lost).length;
+  return { schema, keptAs: keepAs, tables, rows, objects, repointed: made };
 }
 
 const otherSchema = ({ schema, keepAs }: SchemaPlan, standing: Standing) =>

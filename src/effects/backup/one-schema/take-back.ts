@@ -1,6 +1,7 @@
 /**
  * The exchange taken back, inside one transaction: the kept schema bears its name again, and what points into it does so again. Invariants:
- * 1. The restored schema is dropped only when it still is as in the backup; what somebody wrote since stays beside under another name.
+ * 1. The restored schema is dropped only when it still is as in the backup; what somebody wrote since stays beside under another name,
+ *    and so it does when the backup cannot be read any more.
  * 2. What points into the name now is pointed to the kept one, whoever made it, by the same means as on the way there.
  */
 import type { Client } from 'pg';
@@ -10,7 +11,7 @@ import { compareCatalogs } from '../compare-catalogs.ts';
 import { portOf } from '../deps.ts';
 import { identifier } from '../roles.ts';
 import type { SchemaPlan } from './document.ts';
-import { commentStatements, type Material, renaming, requireNothingPointsTo, runAll } from './exchange.ts';
+import { commentStatements, type Noted, renaming, requireNothingPointsTo, runAll } from './exchange.ts';
 import { requireMovable } from './look.ts';
 import { dropStatements, stillThere } from './lost.ts';
 import { readReferences } from './references.ts';
@@ -21,12 +22,12 @@ import { catalogWithin, rowsWithin } from './within.ts';
 
 type Kept = { comment: string | null };
 
-/** `restored` says whether the restored schema still bears the name. */
+/** `noted` is what is known of the backup, if it can be read; `restored` says whether the restored schema still bears the name. */
 export async function takeSchemaBack(
   ctx: EffectContext,
   client: Client,
   plan: SchemaPlan,
-  material: Pick<Material, 'contents' | 'catalog'>,
+  noted: Noted | undefined,
   { comment }: Kept,
   restored: boolean,
 ): Promise<void> {
@@ -37,7 +38,7 @@ export async function takeSchemaBack(
   requireMovable(schema, references);
   let unused = false;
   if (restored) {
-    unused = await isAsRestored(ctx, client, plan, material);
+    unused = noted !== undefined && (await isAsRestored(ctx, client, plan, noted));
     const now = membershipsOf(await readCatalog(portOf(client), ['publications']), schema);
     await runAll(client, [...leaveStatements(now, schema), renaming(schema, asideAs)]);
   }
@@ -51,12 +52,7 @@ export async function takeSchemaBack(
 }
 
 /** Nobody writes into it from here on. */
-async function isAsRestored(
-  ctx: EffectContext,
-  client: Client,
-  plan: SchemaPlan,
-  { contents, catalog }: Pick<Material, 'contents' | 'catalog'>,
-): Promise<boolean> {
+async function isAsRestored(ctx: EffectContext, client: Client, plan: SchemaPlan, { contents, catalog }: Noted): Promise<boolean> {
   const expected = catalogWithin(catalog, plan.schema, plan.publications);
   const { rows: held } = await client.query<{ schema: string; name: string }>(
     `select n.nspname as schema, c.relname as name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
