@@ -10,14 +10,14 @@ import { objectsOf } from './restore-objects.ts';
 import { storageAccess } from './storage-objects.ts';
 import type { OpenedBackup } from './verify.ts';
 
+type OtherParts = { objects: boolean; functions: boolean; warnings: Warning[] };
+
+/** One schema alone says nothing of objects, functions and the environment: they stay as they are. */
+export const noOtherParts: OtherParts = { objects: false, functions: false, warnings: [] };
+
 type Chosen = { target: string; inPlace: boolean; contents: DatabaseContents };
 
-export async function planOtherParts(
-  deps: BackupDeps,
-  ctx: EffectContext,
-  opened: OpenedBackup,
-  chosen: Chosen,
-): Promise<{ objects: boolean; functions: boolean; warnings: Warning[] }> {
+export async function planOtherParts(deps: BackupDeps, ctx: EffectContext, opened: OpenedBackup, chosen: Chosen): Promise<OtherParts> {
   const warnings: Warning[] = [];
   const record = await ctx.target(chosen.target);
   const lists = chosen.contents.catalog.relations.some(({ schema, name }) => schema === 'storage' && name === 'objects');

@@ -15,7 +15,7 @@ import { rowsWithin } from './one-schema/within.ts';
 import { bridgeWarnings } from './plan-backup.ts';
 import { maintenance, type RestorePlan, rolesOf } from './restore-document.ts';
 import { gatewayOf } from './restore-gateway.ts';
-import { planOtherParts } from './restore-other-parts.ts';
+import { noOtherParts, planOtherParts } from './restore-other-parts.ts';
 import {
   followers,
   requireExtensions,
@@ -69,7 +69,10 @@ export function planRestore(deps: BackupDeps) {
         // Restoring beside takes its time too, and so does the second approval.
         if (downtime) requireLasting(place, ctx.now(), 30 * 60_000 + 3_000 * downtime.shown.expectSeconds);
         const { create, absent } = await missingRoles(client, contents, roles);
-        const others = await planOtherParts(deps, ctx, opened, { target, inPlace: input.mode === 'replace', contents });
+        const others =
+          input.schema === null
+            ? await planOtherParts(deps, ctx, opened, { target, inPlace: input.mode === 'replace', contents })
+            : noOtherParts;
         const plan: RestorePlan = {
           version: 1,
           backup: row.id,
