@@ -146,6 +146,14 @@ function toWorking(catalog: Catalog, row: EffectRow): Working {
   };
 }
 
+/** Whom a run waits for, and what to do when that one waits for a person. A holder without an id is one that the reader may not see. */
+export function sayBlocked(blockers: readonly Blocker[]): string {
+  const holders = blockers.map(({ lock, runId, name }) => `${runId === '' ? name : `the run ${name}`} holds ${lock.replace(':', ' ')}`);
+  const all = [...new Set(holders)];
+  const whom = all.length === 0 ? 'another run holds what it needs' : all.join(', ');
+  return `It waits: ${whom}. It goes on by itself when that run has ended or lets go; if that one waits for a person, answer or cancel it.`;
+}
+
 function nextOf(parts: Parts, status: RunStatus, shape: Description | undefined, error: ErrorRecord | null): Next {
   const { run, approvals } = parts;
   const at = { run: run.id };
@@ -166,7 +174,7 @@ function nextOf(parts: Parts, status: RunStatus, shape: Description | undefined,
     case 'blocked':
       return {
         who: 'nobody',
-        say: 'Another run holds the target; this one goes on by itself.',
+        say: sayBlocked(parts.blockers),
         call: { tool: 'inspect_run', arguments: { ...at, waitMs: 30_000 } },
       };
     case 'done':

@@ -4,7 +4,7 @@
  * 2. What is passed on to the engine is a whole run id that was judged, never the reference that came in.
  */
 import type { Engine, RunListing } from '../engine/engine.ts';
-import type { RunView } from '../engine/view.ts';
+import { type RunView, sayBlocked } from '../engine/view.ts';
 import { AppError } from '../errors.ts';
 import type { McpApp } from './app-port.ts';
 import { type Connection, sees, seesAll } from './connection.ts';
@@ -125,8 +125,6 @@ async function withoutStrangers<T extends RunView>(app: McpApp, connection: Conn
     connection.targets,
   );
   const visible = new Set(facts.filter((run) => sees(connection, run)).map((run) => run.runId));
-  return {
-    ...view,
-    blockedBy: view.blockedBy.map((each) => (visible.has(each.runId) ? each : { ...each, runId: '', name: 'another run' })),
-  };
+  const blockedBy = view.blockedBy.map((each) => (visible.has(each.runId) ? each : { ...each, runId: '', name: 'another run' }));
+  return { ...view, blockedBy, next: { ...view.next, say: sayBlocked(blockedBy) } };
 }

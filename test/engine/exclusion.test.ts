@@ -52,6 +52,7 @@ test('a run whose target another run holds is blocked, says by whom, and goes on
   const two = await begin('two');
   const blocked = await until(two, 'blocked', 'two');
   expect(blocked.blockedBy).toEqual([{ lock: 'world', runId: one, name: 'one' }]);
+  expect(blocked.next.say).toContain('the run one holds world');
   expect(world.state().journal.map((entry) => entry.name)).toEqual(['first', 'second', 'third', 'first']);
   await codeOf(desk.engine.advance({ run: one, event: 'finish' }, me));
   await approve(one);

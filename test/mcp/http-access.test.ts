@@ -68,6 +68,20 @@ test.each(eras)('a run belongs to the token that started it: for another operato
   expect(await ann.call('inspect_run', { run: 'mine' })).toMatchObject({ version: 1, status: 'waiting' });
 });
 
+test('whom a run waits for is told by name only to those who may see that run', async () => {
+  await start(everyone);
+  const [ann, bob] = [await as('ann'), await as('bob')];
+  await ann.call('start_workflow', { workflow: 'relay', name: 'mine', input: { lock: 'world' } });
+  await ann.call('advance_run', { run: 'mine', event: 'go' });
+  await expect.poll(async () => (await ann.call('inspect_run', { run: 'mine', waitMs: 1_000 })).state).toBe('resting');
+  await bob.call('start_workflow', { workflow: 'relay', name: 'other', input: { lock: 'world' } });
+  await bob.call('advance_run', { run: 'other', event: 'go' });
+  await expect.poll(async () => (await bob.call('inspect_run', { run: 'other' })).status).toBe('blocked');
+  const seen = await bob.call('inspect_run', { run: 'other' });
+  expect(seen.next.say).toContain('another run holds world');
+  expect(JSON.stringify(seen)).not.toContain('mine');
+});
+
 test('names and request keys of different tokens do not meet', async () => {
   await start(everyone);
   const [ann, bob] = [await as('ann'), await as('bob')];
