@@ -247,6 +247,24 @@ test.skipIf(why)(
 );
 
 test.skipIf(why)(
+  'back at the review after the copy was dropped, both ways on say that it is gone; from the first review it is made anew',
+  async () => {
+    const ready = await toSchemaReview();
+    await exchanged(ready.runId);
+    const back = await takeBack(at, ready.runId, 'restored');
+    expect(back.state).toBe('schemaReview');
+    for (const event of ['exchange', 'lookAgain']) {
+      const stays = await at.send(ready.runId, event);
+      expect([event, stays.state, stays.error?.code]).toEqual([event, 'schemaStays', 'COPY_GONE']);
+    }
+    expect((await takeBack(at, ready.runId, 'review')).state).toBe('review');
+    expect((await at.send(ready.runId, 'approve')).state).toBe('schemaReview');
+    await takeBack(at, ready.runId, 0);
+  },
+  180_000,
+);
+
+test.skipIf(why)(
   'a schema that is not there any more comes back, and goes again when that is taken back; its name may be anything',
   async () => {
     await server.sql(`drop schema "${hostile.schema.replaceAll('"', '""')}" cascade`);

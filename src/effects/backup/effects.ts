@@ -2,7 +2,7 @@
 import { planCleanup, removeBackups } from './cleanup.ts';
 import type { BackupDeps } from './deps.ts';
 import { prepareKey } from './key-effects.ts';
-import { dropCopy } from './one-schema/drop-copy.ts';
+import { dropCopy } from './one-schema/copy.ts';
 import { planSchema } from './one-schema/plan-schema.ts';
 import { replaceSchema } from './one-schema/replace-schema.ts';
 import { planBackup } from './plan-backup.ts';

@@ -8,6 +8,7 @@ import { compareCatalogs } from '../compare-catalogs.ts';
 import type { BackupDeps } from '../deps.ts';
 import { insideOf, openRestore } from '../restore-document.ts';
 import { contentsOf } from '../verify.ts';
+import { requireCopy } from './copy.ts';
 import { type SchemaPlan, schemaOf } from './document.ts';
 import { type Look, lookAtSchema, requireMovable, requireSchema } from './look.ts';
 import { goneOf, lostOf, noneLost } from './lost.ts';
@@ -23,6 +24,7 @@ export function planSchema(deps: BackupDeps) {
       const schema = schemaOf(plan);
       const contents = await contentsOf(backup, file);
       requireSchema(contents, schema);
+      await requireCopy(ctx, { place, plan });
       const inUse = await insideOf(place, ctx, plan.database, (client) => lookAtSchema(client, schema));
       const copy = await insideOf(place, ctx, plan.into, (client) => lookAtSchema(client, schema));
       requireMovable(schema, inUse.references, copy.references);

@@ -10,9 +10,10 @@ import { quoteVendorText } from '../../http/vendor-text.ts';
 import { readCatalog } from '../../postgres/read-catalog.ts';
 import { endSessionsOf } from '../connection.ts';
 import { type BackupDeps, portOf } from '../deps.ts';
-import { insideOf, maintenance, markOn, type Opened, openPlan, openRestore } from '../restore-document.ts';
+import { insideOf, maintenance, openPlan, openRestore } from '../restore-document.ts';
 import { retellViews } from '../retell-views.ts';
 import { contentsOf } from '../verify.ts';
+import { requireCopy } from './copy.ts';
 import { readDefinitions } from './definitions.ts';
 import { readSchemaPlan, type SchemaPlan, type Standing, standingOf } from './document.ts';
 import { exchangeSchema, type Noted } from './exchange.ts';
@@ -124,15 +125,4 @@ function keptIsGone({ keepAs }: SchemaPlan): MayUndo {
     message: `What was in use was kept as ${quoteVendorText(keepAs)}, and that schema is not there any more.`,
     fix: 'There is nothing to go back to in this database; restore an earlier backup.',
   };
-}
-
-/** The copy is the one that this run made and proved. */
-async function requireCopy(ctx: EffectContext, { place, plan }: Pick<Opened, 'place' | 'plan'>): Promise<void> {
-  const mark = await insideOf(place, ctx, maintenance(plan.database), (client) => markOn(client, plan.into, ctx.runId));
-  if (mark === 'restored') return;
-  if (mark !== undefined) throw changedBySomebodyElse(`The database ${plan.into}`, { database: plan.into });
-  throw new AppError('COPY_GONE', {
-    message: `The copy ${plan.into} is not there any more, so there is nothing to take the schema from.`,
-    fix: 'Roll the run back to review and approve again: the copy is then made anew.',
-  });
 }
