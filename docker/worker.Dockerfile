@@ -8,6 +8,15 @@ COPY src src
 RUN npm ci && npm run build && npm prune --omit=dev
 
 FROM node:24-slim
+# pg_dump and pg_restore of every major that a target may run: Debian carries one, the packages of the Postgres project all.
+ADD --chmod=644 https://www.postgresql.org/media/keys/ACCC4CF8.asc /usr/share/keyrings/postgresql.asc
+RUN apt-get update \
+  && apt-get install -y --no-install-recommends ca-certificates \
+  && . /etc/os-release \
+  && echo "deb [signed-by=/usr/share/keyrings/postgresql.asc] https://apt.postgresql.org/pub/repos/apt $VERSION_CODENAME-pgdg main" > /etc/apt/sources.list.d/postgresql.list \
+  && apt-get update \
+  && apt-get install -y --no-install-recommends postgresql-client-15 postgresql-client-16 postgresql-client-17 postgresql-client-18 \
+  && rm -rf /var/lib/apt/lists/*
 ENV NODE_ENV=production CAPSTAN_HOME=/var/lib/capstan
 WORKDIR /opt/capstan
 COPY --from=build /build/package.json ./

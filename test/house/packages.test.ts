@@ -224,6 +224,11 @@ test('the image copies what is there, runs as another user than root, and its ho
   expect(dockerfile).toContain(`CAPSTAN_HOME=${path}`);
 });
 
+test.each(['Dockerfile', 'worker.Dockerfile'])('%s brings the clients of every Postgres that a target may run', (name) => {
+  const majors = [...read('docker', name).matchAll(/ postgresql-client-(\d+)/g)].map(([, major]) => Number(major));
+  expect(majors).toEqual([15, 16, 17, 18]);
+});
+
 test('the command of compose serves, and the health check of the image sees it', async () => {
   const env = { CAPSTAN_HOME: place.home, CAPSTAN_LOG: 'silent' };
   const command = compose.services.capstan.command.map((word) => word.replace(/^\$\{NAME:.*\}$/, 'capstan.example.com'));
