@@ -16,7 +16,7 @@ if (major < 20 || (major === 20 && minor < 19)) {
   const { version } = JSON.parse(readFileSync(packageFile('package.json'), 'utf8'));
   process.stdout.write(`${version}\n`);
 } else {
-  // A server lets go of it when the house stands open; who carries work streams, and needs none that is larger.
+  // Those that stay or stream.
   if (argv.length === 0 || ['serve', 'run', 'worker'].includes(argv[0] ?? '') || argv[0]?.startsWith('-')) holdYoungSpace();
   const { runCli } = await import('./cli/run-cli.ts');
   await runCli(argv);

@@ -8,7 +8,6 @@ import type { HttpServing } from '../../mcp/serve-http.ts';
 import type { ServerDeps } from '../../mcp/server.ts';
 import { packageFile } from '../../package-root.ts';
 import type { Pages } from '../../web/pages.ts';
-import { releaseYoungSpace } from '../../young-space.ts';
 import { usage, valuesOf } from '../arguments.ts';
 import { workflowsFlag } from '../command.ts';
 import { firstDokployOf, registerFirst } from '../first-dokploy.ts';
@@ -71,7 +70,6 @@ export const serve = defineCommand({
       await app.operations.carry();
       if (first) await registerFirst(app, first);
       app.worker.start();
-      releaseYoungSpace();
       return app;
     };
     const app = () => {
