@@ -77,7 +77,7 @@ async function requireBackup(app: McpApp, { targets }: Connection, id: string): 
   if (targets === undefined || (row !== undefined && targets.includes(row.target))) return;
   throw new AppError('BACKUP_UNKNOWN', {
     message: `There is no backup ${JSON.stringify(id.slice(0, 80))} in the index.`,
-    fix: 'List the backups to see their ids.',
+    fix: 'The tool list_backups (serve --toolsets backups) tells their ids.',
   });
 }
 

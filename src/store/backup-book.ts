@@ -146,7 +146,7 @@ export function createBackupBook({ read, write }: Connection, now: () => number,
       if (row) return toBackup(row);
       throw new AppError('BACKUP_UNKNOWN', {
         message: `There is no backup ${JSON.stringify(id.slice(0, 80))} in the index.`,
-        fix: 'List the backups, or take in those of a target that were made elsewhere: capstan backups adopt --target TARGET --store STORE.',
+        fix: 'List them: capstan backups list, or the tool list_backups (serve --toolsets backups). Those of a target that were made elsewhere are taken in by: capstan backups adopt --target TARGET --store STORE.',
       });
     },
     async adopt(row) {
