@@ -253,13 +253,16 @@ function otherNotes(others: readonly Standing[], target: string): string[] {
 const removal = (target: string): string => `capstan run remove-bridge --set target=${target}`;
 
 function hostTaken({ host, whose, why }: Standing, target: string): AppError {
-  const fix = {
+  const first = {
     'left over': `Remove it: ${removal(target)}.`,
-    'in use': 'Use that one, end its run, or give another host.',
-    'another target': 'Give another host.',
-    foreign: 'Give another host, or ask whoever installed it to remove it.',
+    'in use': 'Use that one, or end its run.',
+    'another target': 'It belongs to another target.',
+    foreign: 'Ask whoever installed it to remove it.',
   };
-  return new AppError('BRIDGE_HOST_TAKEN', { message: `A bridge stands at ${host} already: ${why}.`, fix: fix[whose] });
+  return new AppError('BRIDGE_HOST_TAKEN', {
+    message: `A bridge stands at ${host} already: ${why}.`,
+    fix: `${first[whose]} Or give another host.`,
+  });
 }
 
 function notDeployed({ host }: Plan): AppError {
