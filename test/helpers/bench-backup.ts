@@ -9,7 +9,9 @@ import { libpqOf, parseDatabaseUrl } from '../../src/effects/backup/connection.t
 import { readEncrypted, writeEncrypted } from '../../src/effects/backup/pipeline.ts';
 import { pgClientFor } from '../../src/effects/backup/programs.ts';
 import { createFolderStore } from '../../src/effects/backup/stores/folder.ts';
+import { holdYoungSpace } from '../../src/young-space.ts';
 
+holdYoungSpace(); // as main.ts does
 const store = createFolderStore(join(process.argv[2] ?? '', 'ours'));
 const began = performance.now();
 const cpuBefore = process.cpuUsage();
