@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect } from '../../src/sandbox/postgres/database.ts';
+import { allSecrets, registerStack } from '../helpers/stock-target.ts';
 import { codeOf, me, openStage, type Stage } from '../helpers/wizard-stage.ts';
 import { deployStack, openSandbox, type Stack } from '../sandbox/client.ts';
 
@@ -18,22 +19,9 @@ beforeAll(async () => {
   box = await openSandbox({ dataDir });
   stack = await deployStack(box.sandbox);
   stage = await openStage(box.sandbox);
-  const { registry, vault } = stage.app;
-  const { projectId, environmentId, composeId, appName, host } = stack;
-  const staged = [
-    vault.stageSecret('target:shop', 'postgresPassword', stack.env['POSTGRES_PASSWORD'] ?? ''),
-    vault.stageSecret('target:shop', 'serviceRoleKey', stack.env['SERVICE_ROLE_KEY'] ?? ''),
-    vault.stageSecret('target:shop', 'pgMetaCryptoKey', stack.env['PG_META_CRYPTO_KEY'] ?? ''),
-  ];
-  const record = {
-    url: `https://${host}`,
-    dokploy: { name: 'home', projectId, environmentId, composeId, appName },
-    secrets: Object.fromEntries(staged.map(({ id, name }) => [name, `secret:${id}`])),
-    facts: {},
-  };
-  await registry.addTarget({ name: 'shop', kind: 'dokploy', tags: [], record }, staged);
+  await registerStack(stage.app, stack, allSecrets);
   const { postgresRoot } = JSON.parse(readFileSync(join(dataDir, 'sandbox.json'), 'utf8')) as { postgresRoot: string };
-  const port = Number(readFileSync(join(postgresRoot, composeId, 'data', 'postmaster.pid'), 'utf8').split('\n')[3]);
+  const port = Number(readFileSync(join(postgresRoot, stack.composeId, 'data', 'postmaster.pid'), 'utf8').split('\n')[3]);
   const password = stack.env['POSTGRES_PASSWORD'] ?? '';
   admin = await connect({ host: '127.0.0.1', port, database: 'postgres', user: 'supabase_admin', password });
 });

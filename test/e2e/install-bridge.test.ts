@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeBridgeKeys } from '../../src/effects/bridge/token.ts';
 import { errorOf } from '../helpers/dokploy-lab.ts';
+import { registerStack } from '../helpers/stock-target.ts';
 import { codeOf, me, openStage, person, type Stage } from '../helpers/wizard-stage.ts';
 import { call, deployStack, openSandbox, type Stack } from '../sandbox/client.ts';
 
@@ -12,16 +13,7 @@ beforeAll(async () => {
   box = await openSandbox();
   stack = await deployStack(box.sandbox);
   stage = await openStage(box.sandbox);
-  const { registry, vault } = stage.app;
-  const { projectId, environmentId, composeId, appName, host } = stack;
-  const password = vault.stageSecret('target:shop', 'postgresPassword', stack.env['POSTGRES_PASSWORD'] ?? '');
-  const record = {
-    url: `https://${host}`,
-    dokploy: { name: 'home', projectId, environmentId, composeId, appName },
-    secrets: { postgresPassword: `secret:${password.id}` },
-    facts: {},
-  };
-  await registry.addTarget({ name: 'shop', kind: 'dokploy', tags: [], record }, [password]);
+  await registerStack(stage.app, stack, ['postgresPassword']);
 });
 afterAll(async () => {
   await stage.close();

@@ -1,6 +1,7 @@
 /** Bridges that outlived their use, on a sandbox: told by the doctor and by the next plan, removed by a run; those in use or of others stay. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { bridgeSign } from '../../src/effects/bridge/standing.ts';
+import { registerStack } from '../helpers/stock-target.ts';
 import { codeOf, me, openStage, type Stage } from '../helpers/wizard-stage.ts';
 import { call, deployStack, field, openSandbox, type Stack } from '../sandbox/client.ts';
 
@@ -12,16 +13,7 @@ beforeAll(async () => {
   box = await openSandbox();
   stack = await deployStack(box.sandbox);
   stage = await openStage(box.sandbox);
-  const { registry, vault } = stage.app;
-  const { projectId, environmentId, composeId, appName, host } = stack;
-  const password = vault.stageSecret('target:shop', 'postgresPassword', stack.env['POSTGRES_PASSWORD'] ?? '');
-  const record = {
-    url: `https://${host}`,
-    dokploy: { name: 'home', projectId, environmentId, composeId, appName },
-    secrets: { postgresPassword: `secret:${password.id}` },
-    facts: {},
-  };
-  await registry.addTarget({ name: 'shop', kind: 'dokploy', tags: [], record }, [password]);
+  await registerStack(stage.app, stack, ['postgresPassword']);
 });
 afterAll(async () => {
   await stage.close();

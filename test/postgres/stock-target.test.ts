@@ -1,6 +1,7 @@
 /** A stock Dokploy instance: registered, without any published port, SQL by the whole product. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { errorOf } from '../helpers/dokploy-lab.ts';
+import { allSecrets, registerStack } from '../helpers/stock-target.ts';
 import { openStage, type Stage } from '../helpers/wizard-stage.ts';
 import { deployStack, openSandbox, type Stack } from '../sandbox/client.ts';
 
@@ -11,18 +12,7 @@ beforeAll(async () => {
   box = await openSandbox();
   stack = await deployStack(box.sandbox);
   stage = await openStage(box.sandbox);
-  const { registry, vault } = stage.app;
-  const keep = (name: string, variable: string) => vault.stageSecret('target:shop', name, stack.env[variable] ?? '');
-  const staged = [
-    keep('postgresPassword', 'POSTGRES_PASSWORD'),
-    keep('serviceRoleKey', 'SERVICE_ROLE_KEY'),
-    keep('pgMetaCryptoKey', 'PG_META_CRYPTO_KEY'),
-  ];
-  const { projectId, environmentId, composeId, appName, host } = stack;
-  const place = { name: 'home', projectId, environmentId, composeId, appName };
-  const secrets = Object.fromEntries(staged.map(({ id, name }) => [name, `secret:${id}`]));
-  const record = { url: `https://${host}`, dokploy: place, secrets, facts: { poolerTenantId: stack.env['POOLER_TENANT_ID'] } };
-  await registry.addTarget({ name: 'shop', kind: 'dokploy', tags: [], record }, staged);
+  await registerStack(stage.app, stack, allSecrets, { poolerTenantId: stack.env['POOLER_TENANT_ID'] });
 });
 afterAll(async () => {
   await stage.close();
